@@ -1,0 +1,132 @@
+"""What a model said about one image: the common form that every adapter returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_DETECTIONS = 100
+"""Detections kept for one image, highest scores first (COCO's ``maxDets``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Answer of a classifier.
+
+    Attributes:
+        probabilities: float32 ``(num_classes,)``, softmax over the classes, sums to 1.
+    """
+
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Answer of a detector or an instance segmenter, by falling score, at most 100.
+
+    Attributes:
+        height, width: size of the image in pixels.
+        boxes: float32 ``(n, 4)``, x1, y1, x2, y2 in pixels of the image, inside it, of positive area.
+        scores: float32 ``(n,)`` in [0, 1], not increasing.
+        category_ids: int32 ``(n,)``, category ids of the annotations (not class indices).
+        masks: COCO compressed RLE ``counts`` of the full image size, one for each box; None for a detector.
+    """
+
+    height: int
+    width: int
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    category_ids: NDArray[np.int32]
+    masks: list[bytes] | None = None
+
+    @classmethod
+    def from_raw(
+        cls,
+        *,
+        height: int,
+        width: int,
+        boxes: NDArray[np.floating],
+        scores: NDArray[np.floating],
+        category_ids: NDArray[np.integer],
+        masks: NDArray[np.bool_] | None = None,
+    ) -> Detections:
+        """Bring a back end's output into the common form.
+
+        Boxes are clipped to the image, boxes without area and empty masks are dropped, the rest is sorted by falling score
+        (ties keep the back end's order) and cut at 100.
+
+        Args:
+            height: image height in pixels.
+            width: image width in pixels.
+            boxes: ``(n, 4)`` x1, y1, x2, y2 in pixels of the image.
+            scores: ``(n,)`` in [0, 1].
+            category_ids: ``(n,)`` category ids.
+            masks: bool ``(n, height, width)``, or None for a detector.
+
+        Raises:
+            ValueError: a box or a score is not finite, a score lies outside [0, 1], or the lengths differ.
+        """
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        scores = np.asarray(scores, np.float32).reshape(-1)
+        category_ids = np.asarray(category_ids, np.int32).reshape(-1)
+        if not len(boxes) == len(scores) == len(category_ids):
+            raise ValueError(f"{len(boxes)} boxes, {len(scores)} scores and {len(category_ids)} category ids: expected equal numbers")
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise ValueError("boxes and scores must be finite, got NaN or infinity")
+        if len(scores) and not (scores.min() >= 0 and scores.max() <= 1):
+            raise ValueError(f"scores must lie in [0, 1], got {scores.min():.4g} .. {scores.max():.4g}")
+        limits = np.array([width, height, width, height], np.float32)
+        boxes = np.clip(boxes, 0, limits)
+        order = np.argsort(-scores, kind="stable")
+        keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        if masks is not None:
+            if masks.shape != (len(boxes), height, width):
+                raise ValueError(f"masks have shape {masks.shape}, expected {(len(boxes), height, width)}")
+            keep &= masks.reshape(len(boxes), -1).any(axis=1)
+        order = order[keep[order]][:MAX_DETECTIONS]
+        return cls(
+            height=height,
+            width=width,
+            boxes=boxes[order],
+            scores=scores[order],
+            category_ids=category_ids[order],
+            masks=None if masks is None else encode_masks(masks[order]),
+        )
+
+    def above(self, score: float) -> Detections:
+        """Return the detections with at least this score."""
+        n = int(np.count_nonzero(self.scores >= score))
+        return Detections(
+            self.height,
+            self.width,
+            self.boxes[:n],
+            self.scores[:n],
+            self.category_ids[:n],
+            None if self.masks is None else self.masks[:n],
+        )
+
+
+Response = Classification | Detections
+
+
+def encode_masks(masks: NDArray[np.bool_]) -> list[bytes]:
+    """Encode bool masks ``(n, height, width)`` as COCO compressed RLE counts."""
+    from pycocotools import mask as coco_mask
+
+    if not len(masks):
+        return []
+    rles = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8))
+    return [rle["counts"] for rle in rles]
+
+
+def decode_masks(counts: Sequence[bytes], height: int, width: int) -> NDArray[np.bool_]:
+    """Decode COCO compressed RLE counts into bool masks ``(n, height, width)``."""
+    from pycocotools import mask as coco_mask
+
+    if not len(counts):
+        return np.zeros((0, height, width), bool)
+    decoded = coco_mask.decode([{"size": [height, width], "counts": c} for c in counts])
+    return np.ascontiguousarray(decoded.transpose(2, 0, 1)).astype(bool)
