@@ -73,7 +73,9 @@ class Detections:
         scores = np.asarray(scores, np.float32).reshape(-1)
         category_ids = np.asarray(category_ids, np.int32).reshape(-1)
         if not len(boxes) == len(scores) == len(category_ids):
-            raise ValueError(f"{len(boxes)} boxes, {len(scores)} scores and {len(category_ids)} category ids: expected equal numbers")
+            raise ValueError(
+                f"{len(boxes)} boxes, {len(scores)} scores and {len(category_ids)} category ids: expected equal numbers"
+            )
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise ValueError("boxes and scores must be finite, got NaN or infinity")
         if len(scores) and not (scores.min() >= 0 and scores.max() <= 1):

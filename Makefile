@@ -1,0 +1,70 @@
+# Everything a newcomer types. `make` alone lists the targets.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV_VERSION := 0.13.9
+RUN ?= pipelines/demo.yaml
+TASK ?= det
+ARGS ?=
+EXTRAS ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-zoo real degrade label audit test lint bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Make .venv and install everything into it (no compiling, about a minute)
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small models, write a report (under 6 minutes)
+	$(BIN)/miqd degrade --run pipelines/demo.yaml
+	$(BIN)/miqd label --task cls --run pipelines/demo.yaml
+	$(BIN)/miqd label --task det --run pipelines/demo.yaml
+	$(BIN)/miqd label --task ins --run pipelines/demo.yaml
+	$(BIN)/miqd audit --run pipelines/demo.yaml
+	@echo
+	@echo "Look at    runs/demo/report/index.html, runs/demo/images/ and runs/demo/labels/ (Parquet)"
+	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR --set roi.kind=saliency'"
+
+demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)
+	$(BIN)/python -m miqd_builder.demo.train
+
+real: $(READY) ## Label real photographs with real pretrained models from ../shared/real (about an hour)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
+	$(BIN)/python benchmarks/clean_metrics.py --real ../shared/real
+	$(BIN)/miqd label --task cls --run pipelines/real.yaml
+	$(BIN)/miqd label --task det --run pipelines/real.yaml
+	$(BIN)/miqd label --task ins --run pipelines/real.yaml
+	$(BIN)/miqd audit --run pipelines/real.yaml --task cls
+	$(BIN)/miqd audit --run pipelines/real.yaml --task det
+	$(BIN)/miqd audit --run pipelines/real.yaml --task ins
+
+degrade: $(READY) ## Render degraded images: make degrade TASK=cls RUN=my.yaml
+	$(BIN)/miqd degrade --task $(TASK) --run $(RUN) $(ARGS)
+
+label: $(READY) ## Label them: make label TASK=det RUN=my.yaml
+	$(BIN)/miqd label --task $(TASK) --run $(RUN) $(ARGS)
+
+audit: $(READY) ## Summarise the labels and write the report: make audit TASK=ins RUN=my.yaml
+	$(BIN)/miqd audit --task $(TASK) --run $(RUN) $(ARGS)
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## Run the benchmarks
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## Remove .venv and caches; run folders stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Which distortion hurts which model, where and how much."""

@@ -1,0 +1,189 @@
+"""The run file: what to degrade, with which models to label it, and where the result goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+
+from miqd_builder.errors import ConfigError, did_you_mean
+
+TASKS = ("cls", "det", "ins")
+Task = Literal["cls", "det", "ins"]
+
+_PATHS = ("out", "zoo", "source.images", "source.labels", "source.annotations", "source.quality", "roi.path")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(_Section):
+    """Where the clean images and their ground truth are."""
+
+    kind: Literal["imagenet", "coco", "folder"]
+    images: Path
+    labels: Path | None = None
+    annotations: Path | None = None
+    top_k_per_class: PositiveInt | None = None
+    quality: Path | None = None
+
+
+class RoiConfig(_Section):
+    """Where the regions of interest come from."""
+
+    kind: Literal["annotations", "masks", "saliency"] = "saliency"
+    path: Path | None = None
+
+
+class RunConfig(_Section):
+    """One run, resolved for one task: paths are absolute or urls, defaults are filled in."""
+
+    out: str
+    seed: int = Field(0, ge=0)
+    source: SourceConfig
+    roi: RoiConfig = RoiConfig()
+    degradations: tuple[str, ...] = ("*",)
+    images: Literal["png", "none"] = "png"
+    zoo: tuple[Path, ...] = ()
+    models: tuple[str, ...] = ("*",)
+    recipe: str = "miqd_v1"
+    weights: Literal["metric", "measured", "uniform"] = "metric"
+    sources_per_part: PositiveInt = 20
+    models_per_pass: PositiveInt = Field(8, description="Models a worker holds at once; they share every image it reads.")
+    scheduler: str = "dask"
+    workers: PositiveInt | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    limit: PositiveInt | None = None
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: str) -> str:
+        if value not in ("inline", "dask") and "://" not in value:
+            raise ValueError(f"expected inline, dask or tcp://host:port, got '{value}'")
+        return value
+
+
+def load_run(
+    file: Path | None,
+    *,
+    task: str | None = None,
+    settings: Sequence[str] = (),
+    out: str | None = None,
+    **options: Any,
+) -> RunConfig:
+    """Resolve a run file, its section for a task, and what the command line adds.
+
+    Args:
+        file: YAML run file; None for a run that the settings describe alone.
+        task: cls, det or ins; the fields under ``tasks.<task>`` of the run file override the others.
+        settings: ``key=value`` with a dotted key and a YAML value; the last word. Relative paths start at the current folder.
+        out: run folder, overrides the run file's.
+        options: further fields by name; None means not given.
+
+    Raises:
+        ConfigError: the file is missing, a field is unknown or of a wrong type; the message names it.
+    """
+    fields: dict[str, Any] = {}
+    if file is not None:
+        fields = _read_yaml(file)
+        sections = fields.pop("tasks", None) or {}
+        if not isinstance(sections, dict):
+            raise ConfigError(f"Run file '{file}': 'tasks' must map task names to fields.")
+        for name in sections:
+            check_task(name)
+        fields = _merge(fields, sections.get(task) or {})
+        _resolve_paths(fields, file.resolve().parent)
+    added: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    if out is not None:
+        added["out"] = out
+    for setting in settings:
+        _set(added, setting)
+    _resolve_paths(added, Path.cwd())
+    fields = _merge(fields, added)
+    if not fields:
+        raise ConfigError("Nothing to run: give a run file with --run, or the fields with --set source.kind=folder and so on.")
+    try:
+        return RunConfig.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, file)) from None
+
+
+def check_task(task: str) -> Task:
+    """Return the task's name.
+
+    Raises:
+        ConfigError: it is none of cls, det, ins.
+    """
+    if task not in TASKS:
+        raise ConfigError(f"Unknown task '{task}': expected one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
+    return task  # type: ignore[return-value]
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Run file '{file}' can't be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Run file '{file}' is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"Run file '{file}' must hold fields such as 'out' and 'source'.")
+    return content
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _set(fields: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {setting}: expected key=value, for example --set source.kind=folder.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {setting}: the value is no valid YAML.") from None
+    *parents, last = key.split(".")
+    for parent in parents:
+        fields = fields.setdefault(parent, {})
+    fields[last] = value
+
+
+def _resolve_paths(fields: dict[str, Any], base: Path) -> None:
+    """Make the relative paths among the fields absolute, in place."""
+    for dotted in _PATHS:
+        *parents, key = dotted.split(".")
+        section: Any = fields
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or section.get(key) is None:
+            continue
+        value = section[key]
+        section[key] = [_absolute(v, base) for v in value] if isinstance(value, list) else _absolute(value, base)
+
+
+def _absolute(path: Any, base: Path) -> Any:
+    if not isinstance(path, str | Path) or "://" in str(path):
+        return path
+    return str((base / Path(path).expanduser()).resolve())
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f"Run file '{file}'" if file else "The command line"
+    if first["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"source": SourceConfig, "roi": RoiConfig}
+        owner = sections.get(str(first["loc"][0]) if len(first["loc"]) > 1 else "", RunConfig)
+        return f"{where}: unknown field '{key}'.{did_you_mean(str(first['loc'][-1]), owner.model_fields)}"
+    if first["type"] == "missing":
+        return f"{where}: the field '{key}' is missing. Add it, or give it with --set {key}=..."
+    return f"{where}: {key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."

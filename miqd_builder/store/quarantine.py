@@ -1,0 +1,63 @@
+"""What failed, and why: one small table a stage and part, replaced by the next try."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.schema import QUARANTINE
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that failed.
+
+    Attributes:
+        stage: degrade, respond, score or label.
+        source_id: the image; empty if a whole part failed.
+        model: the model; empty where none is involved.
+        error: class of the error.
+        message: its text, in one line.
+    """
+
+    stage: str
+    source_id: str
+    model: str
+    error: str
+    message: str
+
+    @classmethod
+    def of(cls, error: BaseException, *, stage: str, source_id: str = "", model: str = "") -> Failure:
+        """Describe an exception."""
+        return cls(stage, source_id, model, type(error).__name__, " ".join(str(error).split())[:500])
+
+
+def write_failures(folder: RunFolder, key: str, failures: Sequence[Failure]) -> None:
+    """Record the failures of one stage and part, in place of those of an earlier try; none removes the record.
+
+    Args:
+        folder: the run folder.
+        key: stage, model and part, for example ``degrade-part-00000``.
+        failures: what failed.
+    """
+    name = f"quarantine/{key}.parquet"
+    if not failures:
+        folder.remove(name)
+        return
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([asdict(f) for f in failures], schema=QUARANTINE), buffer, compression="zstd")
+    folder.write(name, buffer.getvalue())
+
+
+def read_failures(folder: RunFolder) -> list[Failure]:
+    """Return all recorded failures, by file name."""
+    failures = []
+    for name in folder.list("quarantine/*.parquet"):
+        rows = pq.read_table(pa.BufferReader(folder.read(name))).to_pylist()
+        failures += [Failure(**row) for row in rows]
+    return failures

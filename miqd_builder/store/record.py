@@ -1,0 +1,125 @@
+"""``run.json``: what a run folder was made with, and which source image is in which part."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from miqd_builder.config import RunConfig
+from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.sources.base import some
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.schema import SCHEMA_VERSION
+
+NAME = "run.json"
+_PACKAGES = """
+miqd-builder numpy opencv-python-headless pillow scikit-image pycocotools pyarrow dask distributed torch torchvision timm
+onedl-mmengine onedl-mmcv onedl-mmdetection onedl-mmpretrain ultralytics
+""".split()
+
+
+@dataclass
+class RunRecord:
+    """The settings that decide every pixel, the assignment of sources to parts, and the stages' resolved run files.
+
+    Attributes:
+        seed: run seed.
+        images: png or none.
+        roi: kind of the ROI masks.
+        degradations: names, in canonical order.
+        parts: ids of the source images in each part; once assigned, an image stays in its part.
+        stages: resolved run file of each stage, for example ``label det``.
+        versions: Python and packages that the last stage ran with.
+        schema_version: of the tables.
+    """
+
+    seed: int
+    images: str
+    roi: str
+    degradations: list[str]
+    parts: list[list[str]] = field(default_factory=list)
+    stages: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def load(cls, folder: RunFolder) -> RunRecord | None:
+        """Read the record of a run folder; None where there is no run.
+
+        Raises:
+            StoreError: the file is damaged or of another schema version.
+        """
+        if not folder.exists(NAME):
+            return None
+        try:
+            content = json.loads(folder.read(NAME))
+            version = content["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise StoreError(
+                    f"'{folder.path(NAME)}' has schema version {version}, this code writes {SCHEMA_VERSION}: use another --out."
+                )
+            return cls(**content)
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"'{folder.path(NAME)}' is damaged ({error}): restore it or use another --out.") from error
+
+    @classmethod
+    def for_run(cls, folder: RunFolder, config: RunConfig, degradations: Sequence[str]) -> RunRecord:
+        """Return the folder's record, extended by new degradations, or a new one.
+
+        Raises:
+            ConfigError: the folder holds a run with other settings, which going on would overwrite.
+        """
+        record = cls.load(folder)
+        if record is None:
+            return cls(config.seed, config.images, config.roi.kind, list(degradations))
+        record._refuse_other_settings(folder, config, degradations)
+        record.degradations = list(degradations)
+        return record
+
+    def _refuse_other_settings(self, folder: RunFolder, config: RunConfig, degradations: Sequence[str]) -> None:
+        there_and_asked = {
+            "seed": (self.seed, config.seed),
+            "images": (self.images, config.images),
+            "roi.kind": (self.roi, config.roi.kind),
+        }
+        for name, (there, asked) in there_and_asked.items():
+            if there != asked:
+                raise ConfigError(
+                    f"Run folder '{folder.url}' was made with {name} = {there}, not {asked}: use it as it is, or another --out."
+                )
+        lost = [name for name in self.degradations if name not in set(degradations)]
+        if lost:
+            raise ConfigError(
+                f"Run folder '{folder.url}' holds {len(self.degradations)} degradations, {len(lost)} of which this run "
+                f"doesn't ask for ({some(lost)}): ask for them too, or use another --out."
+            )
+
+    def assign(self, source_ids: Sequence[str], sources_per_part: int) -> list[int]:
+        """Put images that have no part yet into new parts and return the numbers of the parts that hold the given images."""
+        part_of = {source_id: number for number, part in enumerate(self.parts) for source_id in part}
+        new = [source_id for source_id in source_ids if source_id not in part_of]
+        for start in range(0, len(new), sources_per_part):
+            chunk = new[start : start + sources_per_part]
+            part_of |= dict.fromkeys(chunk, len(self.parts))
+            self.parts.append(chunk)
+        return sorted({part_of[source_id] for source_id in source_ids})
+
+    def save(self, folder: RunFolder, stage: str, config: RunConfig) -> None:
+        """Write the record, with the resolved run file of the stage that is about to start."""
+        self.stages[stage] = config.model_dump(mode="json")
+        self.versions = {"python": platform.python_version(), **_package_versions()}
+        folder.write(NAME, json.dumps(asdict(self), indent=1).encode())
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

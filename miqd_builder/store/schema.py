@@ -1,0 +1,122 @@
+"""Columns of the tables in a run folder."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from miqd_builder.errors import ConfigError
+
+SCHEMA_VERSION = 1
+
+ORIGINAL = "original"
+"""Value of ``degradation`` in the rows of the clean source image."""
+
+_IDENTITY = [
+    ("source_id", pa.string()),
+    ("degradation", pa.string()),
+    ("distortion", pa.string()),
+    ("category", pa.string()),
+    ("region", pa.string()),
+    ("roi_severity", pa.int8()),
+    ("bg_severity", pa.int8()),
+    ("file_name", pa.string()),
+]
+
+VARIANTS = pa.schema(
+    [
+        *_IDENTITY,
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("psnr", pa.float64()),
+        ("candidate_roi", pa.int8()),
+        ("candidate_bg", pa.int8()),
+        ("pixel_sha256", pa.string()),
+    ]
+)
+
+_KEY = [("source_id", pa.string()), ("degradation", pa.string())]
+
+_DETECTIONS = [
+    *_KEY,
+    ("height", pa.int32()),
+    ("width", pa.int32()),
+    ("boxes", pa.list_(pa.list_(pa.float32(), 4))),
+    ("scores", pa.list_(pa.float32())),
+    ("category_ids", pa.list_(pa.int32())),
+]
+
+RESPONSES = {
+    "cls": pa.schema(
+        [*_KEY, ("top_ids", pa.list_(pa.int32(), 5)), ("top_probs", pa.list_(pa.float32(), 5)), ("target_prob", pa.float32())]
+    ),
+    "det": pa.schema(_DETECTIONS),
+    "ins": pa.schema([*_DETECTIONS, ("masks", pa.list_(pa.binary()))]),
+}
+
+_AP = [f"{measure}_ap{threshold}" for measure in ("consistency", "accuracy") for threshold in (50, 75)]
+
+SCORE_COLUMNS = {
+    "cls": ["consistency", "accuracy"],
+    "det": ["consistency", "accuracy", *_AP],
+    "ins": ["consistency", "accuracy", *_AP],
+}
+
+SCORES = {task: pa.schema([*_KEY, *((name, pa.float64()) for name in columns)]) for task, columns in SCORE_COLUMNS.items()}
+
+
+def _labels(task: str) -> pa.Schema:
+    spread = [(f"{m}_{s}", pa.float64()) for m in ("consistency", "accuracy") for s in ("mean", "std", "weighted")]
+    fixed_iou = [] if task == "cls" else [(f"{name}_weighted", pa.float64()) for name in _AP]
+    return pa.schema(
+        [
+            *_IDENTITY,
+            ("psnr", pa.float64()),
+            ("n_models", pa.int32()),
+            *spread,
+            ("composite", pa.float64()),
+            *fixed_iou,
+            ("recipe", pa.string()),
+        ]
+    )
+
+
+LABELS = {task: _labels(task) for task in SCORE_COLUMNS}
+
+QUARANTINE = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("source_id", pa.string()),
+        ("model", pa.string()),
+        ("error", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+
+def part_name(part: int) -> str:
+    """Return the file name of a part, ``part-00000.parquet``."""
+    return f"part-{part:05d}.parquet"
+
+
+def table_path(table: str, part: int, *, task: str | None = None, model: str | None = None) -> str:
+    """Return the path of a part inside the run folder.
+
+    Args:
+        table: variants, responses, scores or labels.
+        part: number of the part.
+        task: cls, det or ins; not for variants.
+        model: name of the model; for responses and scores.
+    """
+    folders = [table]
+    if task is not None:
+        folders.append(f"task={task}")
+    if model is not None:
+        if "/" in model or model.startswith("."):
+            raise ConfigError(f"Model name {model!r} can't name a folder: rename the zoo entry.")
+        folders.append(f"model={model}")
+    return "/".join([*folders, part_name(part)])
+
+
+def image_path(source_id: str, degradation: str) -> str:
+    """Return the path of a degraded image inside ``images/``."""
+    return f"{source_id}/{source_id}_{degradation}.png"

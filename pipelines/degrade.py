@@ -1,0 +1,136 @@
+"""Stage 1: from source images to degraded images and the ``variants`` table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import degradations
+from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.images import encode_png
+from miqd_builder.roi import roi_mask
+from miqd_builder.sources import SourceImage
+from miqd_builder.store.folder import TEMPORARY
+from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
+from miqd_builder.store.quarantine import Failure, write_failures
+from miqd_builder.store.schema import VARIANTS, image_path, table_path
+from pipelines.context import Context, reusable_rows, task_context
+from pipelines.schedulers import Report, Task
+
+Row = dict[str, Any]
+FATAL = (ConfigError, StoreError, MemoryError)
+"""Errors that no other image would escape: they end the run instead of filling the quarantine."""
+
+
+@dataclass
+class PartResult:
+    """What a stage did with one part.
+
+    Attributes:
+        computed: rows computed.
+        reused: rows taken over from an earlier part.
+        failures: number of quarantined things.
+        notes: what a user should know, such as empty ROI masks.
+        seconds: time spent by stage step.
+    """
+
+    computed: int = 0
+    reused: int = 0
+    failures: int = 0
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def degrade_part(task: Task, report: Report) -> PartResult:
+    """Render the degraded images of one part, write them, and write its part of ``variants``.
+
+    Args:
+        task: ``config``, ``run`` and ``part``.
+        report: called with the number of images done.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    context = task_context(task)
+    part = task["part"]
+    ids = context.record.parts[part]
+    inputs = context.variants_inputs(ids)
+    name = table_path("variants", part)
+    kept = _reusable(context, name, inputs)
+    result, rows, failures = PartResult(), [], []
+    for source in context.part_sources(ids):
+        wanted = [n for n in context.names if (source.source_id, n) not in kept]
+        try:
+            new = (
+                {row["degradation"]: row for row in _degrade_source(context, source, wanted, report, result)} if wanted else {}
+            )
+        except FATAL:
+            raise
+        except Exception as error:
+            failures.append(Failure.of(error, stage="degrade", source_id=source.source_id))
+            new = {}
+        rows += [row for n in context.names if (row := new.get(n) or kept.get((source.source_id, n)))]
+        result.computed += len(new)
+    result.reused, result.failures = len(rows) - result.computed, len(failures)
+    if context.config.images == "png":
+        context.folder.flush()
+    write_failures(context.folder, f"degrade-part-{part:05d}", failures)
+    write_part(context.folder, name, pa.Table.from_pylist(rows, schema=VARIANTS), inputs, complete=not failures)
+    return result
+
+
+def variants_footer(context: Context, part: int) -> Footer | None:
+    """Return the footer of a part of ``variants``; None where it isn't there."""
+    return read_footer(context.folder, table_path("variants", part))
+
+
+def _reusable(context: Context, name: str, inputs: dict[str, Any]) -> Mapping[tuple[str, str], Row]:
+    footer = read_footer(context.folder, name)
+    if footer is None:
+        return {}
+    rows = {(row["source_id"], row["degradation"]): row for row in read_part(context.folder, name).to_pylist()}
+    return {key: rows[key] for key in reusable_rows(list(rows), footer.inputs, inputs)}
+
+
+def _degrade_source(
+    context: Context, source: SourceImage, names: list[str], report: Report, result: PartResult
+) -> Iterator[Row]:
+    image = source.read()
+    mask = roi_mask(context.config.roi, source, image)
+    if not mask.any() or mask.all():
+        result.notes.append(f"The ROI mask of '{source.source_id}' is {'full' if mask.any() else 'empty'}.")
+    if context.config.images == "png":
+        _clear_leftovers(context, source.source_id)
+    for variant in degradations.render(image, mask, source_id=source.source_id, seed=context.config.seed, names=names):
+        d = variant.degradation
+        file_name = image_path(source.source_id, d.name)
+        if context.config.images == "png":
+            context.folder.write(f"images/{file_name}", encode_png(variant.pixels), flush=False)
+        report(1)
+        yield {
+            "source_id": source.source_id,
+            "degradation": d.name,
+            "distortion": d.distortion,
+            "category": d.category,
+            "region": d.region,
+            "roi_severity": d.roi_severity,
+            "bg_severity": d.bg_severity,
+            "file_name": file_name,
+            "height": image.shape[0],
+            "width": image.shape[1],
+            "psnr": variant.psnr,
+            "candidate_roi": variant.candidate_roi,
+            "candidate_bg": variant.candidate_bg,
+            "pixel_sha256": hashlib.sha256(variant.pixels.tobytes()).hexdigest(),
+        }
+
+
+def _clear_leftovers(context: Context, source_id: str) -> None:
+    if context.folder.local:
+        for path in Path(context.folder.path(f"images/{source_id}")).glob(f"*{TEMPORARY}"):
+            path.unlink(missing_ok=True)
