@@ -87,7 +87,7 @@ class Detections:
         if masks is not None:
             if masks.shape != (len(boxes), height, width):
                 raise ValueError(f"masks have shape {masks.shape}, expected {(len(boxes), height, width)}")
-            keep &= masks.reshape(len(boxes), -1).any(axis=1)
+            keep &= masks.any(axis=(1, 2))
         order = order[keep[order]][:MAX_DETECTIONS]
         return cls(
             height=height,

@@ -64,7 +64,7 @@ def annotation_mask(source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np
     if source.truth is None:
         return np.zeros((height, width), np.uint8)
     union = decode_masks(source.truth.masks, height, width).any(axis=0)
-    return union.astype(np.uint8) * np.uint8(255)
+    return np.where(union, np.uint8(255), np.uint8(0)).astype(np.uint8)
 
 
 def _mask_file(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -78,7 +78,7 @@ def _mask_file(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8])
         raise UnreadableImageError(
             f"Mask '{path.name}' is {mask.shape[1]}x{mask.shape[0]} pixels, its image {image.shape[1]}x{image.shape[0]}."
         )
-    return (mask > 127).astype(np.uint8) * np.uint8(255)
+    return np.array((mask > 127) * 255, np.uint8)
 
 
 def spectral_residual(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

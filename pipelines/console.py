@@ -40,9 +40,8 @@ def show_plan(plan: Plan) -> None:
     )
     for entry in plan.entries:
         parts = plan.respond[entry.name]
-        images = plan.images_in(parts) + sum(len(context.record.parts[part]) for part in parts)
         done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
-        out.print(f"Model        {entry.name} ({entry.backend}): {images} images to look at ({done})")
+        out.print(f"Model        {entry.name} ({entry.backend}): {plan.looks_in(parts)} images to look at ({done})")
     if plan.entries:
         out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
     out.print(f"Scheduler    {config.scheduler}, device {config.device}")
@@ -104,8 +103,8 @@ def show_labels(url: str, task: str) -> None:
 def _cell(row: dict[str, Any] | None) -> str:
     if row is None:
         return "-"
-    accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.2f}"
-    return f"{row['consistency']:.2f} ({accuracy})"
+    consistency, accuracy = ("-" if row[name] is None else f"{row[name]:.2f}" for name in ("consistency", "accuracy"))
+    return f"{consistency} ({accuracy})"
 
 
 def show_status(folder: RunFolder) -> None:

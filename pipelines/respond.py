@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
 
 Key = tuple[str, str]
+_fingerprints: dict[tuple[str, str, str], str] = {}
 Hashes = dict[str, dict[str, str]]
 
 
@@ -40,11 +41,20 @@ def responses_inputs(context: Context, task: str, ids: Sequence[str], entry: Mod
     return {
         "table": "responses",
         "task": task,
-        "model": fingerprint_of(entry.fingerprint(), str(context.sources.category_ids) if task != "cls" else ""),
+        "model": _model_fingerprint(context, task, entry),
         "sources": sources,
         "distortions": context.distortion_fingerprints,
         "degradations": fingerprint_of(*context.names),
     }
+
+
+def _model_fingerprint(context: Context, task: str, entry: ModelEntry) -> str:
+    """Hash of the model and of what its classes mean; computed once a run."""
+    key = (context.run, task, entry.name)
+    if key not in _fingerprints:
+        categories = "" if task == "cls" else str(context.sources.category_ids)
+        _fingerprints[key] = fingerprint_of(entry.fingerprint(), categories)
+    return _fingerprints[key]
 
 
 def responses_footer(context: Context, task: str, part: int, entry: ModelEntry) -> Footer | None:
@@ -209,7 +219,7 @@ def _adapter(context: Context, task: str, entry: ModelEntry) -> Adapter:
     if device == "cpu":
         # Workers are the parallelism; more threads would change the order of sums and so the last bits of the answers.
         torch.set_num_threads(1)
-    key = f"{entry.fingerprint()} {entry.name} {task} {context.sources.category_ids} {device}"
+    key = f"{entry.name} {_model_fingerprint(context, task, entry)} {device}"
     if key not in _adapters:
         while len(_adapters) >= context.config.models_per_pass:
             _adapters.pop(next(iter(_adapters)))

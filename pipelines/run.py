@@ -75,6 +75,10 @@ class Plan:
         """Number of degraded images in some parts."""
         return sum(len(self.context.record.parts[part]) for part in parts) * len(self.context.names)
 
+    def looks_in(self, parts: Sequence[int]) -> int:
+        """Number of images that a model looks at in some parts: the degraded ones and the originals."""
+        return self.images_in(parts) + sum(len(self.context.record.parts[part]) for part in parts)
+
 
 def plan_degrade(config: RunConfig) -> Plan:
     """Find out what ``degrade`` has to do.
@@ -184,7 +188,7 @@ def _score(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
         {"key": f"score-{task}-{model}-part-{part:05d}", "task": task, "part": part, "model": model} for model, part in pairs
     ]
     summary = StageSummary("score", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - len(pairs))
-    return _map(plan, scheduler, score_part, tasks, summary, plan.images_in([part for _, part in pairs]))
+    return _map(plan, scheduler, score_part, tasks, summary, plan.looks_in([part for _, part in pairs]))
 
 
 def _label(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:

@@ -112,7 +112,8 @@ def open_scheduler(name: str, *, workers: int | None, device: str) -> Iterator[S
 
     Args:
         name: inline, dask, or the address of a Dask scheduler such as ``tcp://host:8786``.
-        workers: worker processes of a local cluster; None means one a GPU, or one a core without a GPU.
+        workers: worker processes of a local cluster; None means one a GPU, or one a core without a GPU. Several workers can
+            share a single GPU.
         device: cpu or cuda.
 
     Raises:
@@ -142,23 +143,26 @@ def _local_cluster(workers: int | None, device: str) -> Any:
 
     from distributed import LocalCluster
 
-    if device == "cuda" and workers is None:
-        import torch
-
-        workers = torch.cuda.device_count()
-    if device == "cuda" and (workers or 0) > 1:
+    gpus = _gpu_count() if device == "cuda" else 0
+    if gpus > 1:
         try:
             from dask_cuda import LocalCUDACluster
         except ImportError:
             raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
-        return LocalCUDACluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        return LocalCUDACluster(n_workers=workers or gpus, threads_per_worker=1, dashboard_address=None)
     return LocalCluster(
-        n_workers=workers or os.cpu_count() or 1,
+        n_workers=workers or gpus or os.cpu_count() or 1,
         threads_per_worker=1,
         memory_limit=0,
         dashboard_address=None,
         silence_logs=logging.ERROR,
     )
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _on_worker(stage: Stage, task: Task) -> Any:

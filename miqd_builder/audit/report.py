@@ -92,7 +92,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _cell(row: dict[str, Any] | None) -> str:
-    if row is None:
+    if row is None or row["consistency"] is None:
         return "<td>-</td>"
     strength = 1 - row["consistency"]
     accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.3f}"

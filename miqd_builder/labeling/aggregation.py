@@ -36,7 +36,7 @@ def aggregate(
     for model, weight in weights.items():
         if not (np.isfinite(weight) and weight > 0):
             raise ConfigError(
-                f"Model '{model}' has the weight {weight}: expected a positive one. Correct its metric, or use weights: uniform."
+                f"Model '{model}' has the weight {weight}: expected more than 0. Correct its metric, or use weights: uniform."
             )
     row_of = {key: row for row, key in enumerate(zip(*_keys(variants), strict=True))}
     matrices = {name: np.full((len(scores), len(row_of)), np.nan) for name in SCORE_COLUMNS[task]}

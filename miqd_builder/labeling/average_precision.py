@@ -71,9 +71,9 @@ class ImageAP:
 def image_ap(detections: Objects, reference: Objects, *, iou: Literal["bbox", "segm"]) -> ImageAP:
     """Return the average precision of an image's detections.
 
-    For each class of the reference and each IoU threshold: detections by falling score (ties in the given order, at most 100)
-    take the free reference of highest IoU; precision is made monotone and averaged over 101 recall levels. Detections of classes
-    that the reference lacks don't count, as in COCOeval.
+    For each class of the reference and each IoU threshold: detections by falling score (ties in the given order, at most
+    100) take the free reference of highest IoU; precision is made monotone and averaged over 101 recall levels. Detections of
+    classes that the reference lacks don't count, as in COCOeval.
 
     Args:
         detections: what the model said.

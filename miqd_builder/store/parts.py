@@ -1,8 +1,9 @@
 """Parquet parts whose footer says what they were made from.
 
-A part's inputs are a small JSON object: a hash for each source image, one for each distortion, the names of the degradations, the
-model. Their hash is the part's fingerprint. A part with the wanted fingerprint is done; of another one, the rows whose source,
-distortion and model are unchanged can be taken over, so that new sources and new distortions cost only themselves.
+A part's inputs are a small JSON object: a hash for each source image, one for each distortion, one for the names of the
+degradations, one for the model. Their hash is the part's fingerprint. A part with the wanted fingerprint is done; of another
+one, the rows whose source, distortion and model are unchanged can be taken over, so that new sources and new distortions cost
+only themselves.
 """
 
 from __future__ import annotations

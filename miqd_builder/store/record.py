@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,10 +18,7 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.schema import SCHEMA_VERSION
 
 NAME = "run.json"
-_PACKAGES = """
-miqd-builder numpy opencv-python-headless pillow scikit-image pycocotools pyarrow dask distributed torch torchvision timm
-onedl-mmengine onedl-mmcv onedl-mmdetection onedl-mmpretrain ultralytics
-""".split()
+PROJECT = "miqd-builder"
 
 
 @dataclass
@@ -116,10 +115,10 @@ class RunRecord:
 
 
 def _package_versions() -> dict[str, str]:
-    versions = {}
-    for package in _PACKAGES:
-        try:
+    """Versions of this project and of what it directly depends on, as far as it is installed."""
+    versions = {PROJECT: importlib.metadata.version(PROJECT)}
+    for requirement in importlib.metadata.requires(PROJECT) or []:
+        package = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return dict(sorted(versions.items()))
