@@ -258,9 +258,10 @@ def main() -> None:
         error.show()  # type: ignore[attr-defined]
         sys.exit(WRONG_USE)
     except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         _fail("Interrupted. Finished parts are kept: run the same command again to go on.", INTERRUPTED)
-    else:
-        sys.exit(code if isinstance(code, int) else COMPLETE)
+    sys.exit(code if isinstance(code, int) else COMPLETE)
 
 
 def _fail(message: str, code: int) -> None:

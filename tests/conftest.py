@@ -50,7 +50,11 @@ def make_data_set(folder: Path, count: int = 4, size: tuple[int, int] = (48, 64)
     data = DataSet(folder)
     data.images.mkdir(parents=True)
     height, width = size
-    content: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": [{"id": i, "name": str(i)} for i in COLOURS]}
+    content: dict[str, list[dict[str, Any]]] = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": i, "name": str(i)} for i in COLOURS],
+    }
     rows = [("file", "label")]
     for index in range(count):
         image = np.full((height, width, 3), 90 + 10 * index, np.uint8)
@@ -64,8 +68,15 @@ def make_data_set(folder: Path, count: int = 4, size: tuple[int, int] = (48, 64)
             w, h = 12 + int(rng.integers(0, 5)), 15 + int(rng.integers(0, 10))
             image[y : y + h, x : x + w] = colour
             content["annotations"].append(
-                {"id": len(content["annotations"]) + 1, "image_id": index + 1, "category_id": category, "bbox": [x, y, w, h],
-                 "area": w * h, "iscrowd": 0, "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]]}
+                {
+                    "id": len(content["annotations"]) + 1,
+                    "image_id": index + 1,
+                    "category_id": category,
+                    "bbox": [x, y, w, h],
+                    "area": w * h,
+                    "iscrowd": 0,
+                    "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
+                }
             )
         Image.fromarray(image).save(data.images / name)
         rows.append((name, str(round(float(image.mean()) / 16))))

@@ -12,15 +12,11 @@ import pytest
 from tests.conftest import DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
 
 TASKS = ("cls", "det", "ins")
-LABEL_COLUMNS = (
-    "source_id degradation distortion category region roi_severity bg_severity file_name psnr n_models consistency_mean "
-    "consistency_std consistency_weighted accuracy_mean accuracy_std accuracy_weighted composite"
-).split()
-AP_COLUMNS = [f"{m}_ap{t}_weighted" for m in ("consistency", "accuracy") for t in (50, 75)]
-VARIANT_COLUMNS = (
-    "source_id degradation distortion category region roi_severity bg_severity file_name height width psnr candidate_roi "
-    "candidate_bg pixel_sha256"
-).split()
+IDENTITY = ["source_id", "degradation", "distortion", "category", "region", "roi_severity", "bg_severity", "file_name"]
+SPREAD = [f"{measure}_{statistic}" for measure in ("consistency", "accuracy") for statistic in ("mean", "std", "weighted")]
+LABEL_COLUMNS = [*IDENTITY, "psnr", "n_models", *SPREAD, "composite"]
+AP_COLUMNS = [f"{measure}_ap{threshold}_weighted" for measure in ("consistency", "accuracy") for threshold in (50, 75)]
+VARIANT_COLUMNS = [*IDENTITY, "height", "width", "psnr", "candidate_roi", "candidate_bg", "pixel_sha256"]
 
 
 def read(folder: Path, pattern: str) -> list[dict]:
@@ -54,7 +50,10 @@ def test_original_against_itself_scores_exactly_one(miqd, run_file: Path, tmp_pa
 def test_weighted_mean_follows_the_metrics(miqd, run_file: Path, tmp_path: Path) -> None:
     miqd("label", "--task", "det", "--run", run_file)
     scores = {
-        model: {(r["source_id"], r["degradation"]): r["consistency"] for r in read(tmp_path / "out", f"scores/task=det/model={model}/*")}
+        model: {
+            (r["source_id"], r["degradation"]): r["consistency"]
+            for r in read(tmp_path / "out", f"scores/task=det/model={model}/*")
+        }
         for model in ("blobs", "blobs_strict")
     }
     for row in read(tmp_path / "out", "labels/task=det/*"):
@@ -90,7 +89,7 @@ def test_images_in_memory_give_the_same_labels(miqd, run_file: Path, tmp_path: P
     miqd("label", "--task", task, "--run", run_file, "--out", tmp_path / "kept")
     miqd("label", "--task", task, "--run", run_file, "--out", tmp_path / "memory", "--images", "none")
     assert not (tmp_path / "memory/images").exists()
-    labels = [{k: v for k, v in row.items()} for row in read(tmp_path / "kept", f"labels/task={task}/*")]
+    labels = read(tmp_path / "kept", f"labels/task={task}/*")
     assert labels == read(tmp_path / "memory", f"labels/task={task}/*")
 
 
@@ -175,8 +174,13 @@ def test_measured_and_uniform_weights(miqd, run_file: Path, tmp_path: Path) -> N
     assert results["uniform"] == pytest.approx(means)
     assert results["metric"] != results["uniform"]
     scores = {m: read(tmp_path / "out", f"scores/task=det/model={m}/*") for m in ("blobs", "blobs_strict")}
-    clean = {m: np.mean([r["accuracy"] for r in s if r["degradation"] == "original" and r["accuracy"] is not None]) for m, s in scores.items()}
-    both = [(a["consistency"], b["consistency"]) for a, b in zip(*scores.values(), strict=True) if a["degradation"] != "original"]
+    clean = {
+        m: np.mean([r["accuracy"] for r in s if r["degradation"] == "original" and r["accuracy"] is not None])
+        for m, s in scores.items()
+    }
+    both = [
+        (a["consistency"], b["consistency"]) for a, b in zip(*scores.values(), strict=True) if a["degradation"] != "original"
+    ]
     expected = [(clean["blobs"] * a + clean["blobs_strict"] * b) / sum(clean.values()) for a, b in both]
     assert results["measured"] == pytest.approx(expected)
 
