@@ -47,6 +47,7 @@ class RunConfig(_Section):
     source: SourceConfig
     roi: RoiConfig = RoiConfig()
     degradations: tuple[str, ...] = ("*",)
+    plugins: tuple[str, ...] = Field((), description="Modules that register further distortions.")
     images: Literal["png", "none"] = "png"
     zoo: tuple[Path, ...] = ()
     models: tuple[str, ...] = ("*",)

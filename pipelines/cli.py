@@ -35,6 +35,7 @@ SchedulerName = Annotated[
     str | None, typer.Option("--scheduler", help="inline, dask, or tcp://host:8786 of a running Dask scheduler.")
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; default one a GPU, else one a core.")]
+Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Module that registers further distortions; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
 TaskOption = Annotated[str | None, typer.Option("--task", help="cls, det or ins.")]
 ZooFiles = Annotated[list[Path] | None, typer.Option("--zoo", help="Zoo file; repeatable; default the models that ship.")]
@@ -50,14 +51,25 @@ def degrade(
     images: Images = None,
     scheduler: SchedulerName = None,
     workers: Workers = None,
+    plugin: Plugins = None,
     dry_run: DryRun = False,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option("--contact-sheet", metavar="PNG", help="Only draw the first image in all severities, as a picture."),
+    ] = None,
 ) -> None:
     """Render the degraded images and the variants table."""
     from pipelines import console
+    from pipelines.degrade import write_contact_sheet
     from pipelines.run import plan_degrade, run_degrade
 
-    config = _load(run, task, out, settings, limit=limit, images=images, scheduler=scheduler, workers=workers)
+    options = {"limit": limit, "images": images, "scheduler": scheduler, "workers": workers, "plugins": plugin}
+    config = _load(run, task, out, settings, **options)
     plan = plan_degrade(config)
+    if contact_sheet is not None:
+        write_contact_sheet(plan.context, contact_sheet)
+        console.hint(f"Contact sheet: {contact_sheet}")
+        return
     console.show_plan(plan)
     if dry_run:
         return
@@ -80,6 +92,7 @@ def label(
     recipe: Annotated[str | None, typer.Option("--recipe", help="Rules that turn responses into labels.")] = None,
     scheduler: SchedulerName = None,
     workers: Workers = None,
+    plugin: Plugins = None,
     dry_run: DryRun = False,
 ) -> None:
     """Let the models look at the degraded images and write responses, scores and labels."""
@@ -87,7 +100,15 @@ def label(
     from pipelines.run import plan_label, run_label
 
     task = _required_task(task)
-    config = _load(run, task, out, settings, limit=limit, images=images, recipe=recipe, scheduler=scheduler, workers=workers)
+    options = {
+        "limit": limit,
+        "images": images,
+        "recipe": recipe,
+        "scheduler": scheduler,
+        "workers": workers,
+        "plugins": plugin,
+    }
+    config = _load(run, task, out, settings, **options)
     plan = plan_label(config, task)
     console.show_plan(plan)
     if dry_run:
@@ -171,14 +192,19 @@ def zoo_show(name: str, zoo: ZooFiles = None) -> None:
 
 @zoo_app.command("verify")
 def zoo_verify(
-    pattern: Annotated[str, typer.Argument(help="Names, with * and ?.")] = "*", task: TaskOption = None, zoo: ZooFiles = None
+    pattern: Annotated[str, typer.Argument(help="Names, with * and ?.")] = "*",
+    task: TaskOption = None,
+    zoo: ZooFiles = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Don't load checkpoints: check the build alone.")
+    ] = False,
 ) -> None:
     """Build each model, load its checkpoint, run it and check that it keeps the contract of adapters."""
     from miqd_builder.zoo.verification import verify_model
-
     from pipelines import console
 
-    if console.show_zoo_verification(_entries(pattern, task, zoo), verify_model):
+    checked = ((entry, verify_model(entry, random_weights=random_weights)) for entry in _entries(pattern, task, zoo))
+    if console.show_zoo_verification(checked):
         raise typer.Exit(WRONG_USE)
 
 

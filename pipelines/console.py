@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -168,11 +168,10 @@ def show_zoo(entries: Sequence[ModelEntry], *, as_json: bool) -> None:
     out.print(table)
 
 
-def show_zoo_verification(entries: Iterable[ModelEntry], verify_model: Callable[[ModelEntry], str | None]) -> int:
-    """Verify models one by one, a line each; returns how many failed."""
+def show_zoo_verification(checked: Iterable[tuple[ModelEntry, str | None]]) -> int:
+    """Print what is wrong with each model, a line each; returns how many failed."""
     failed = 0
-    for entry in entries:
-        problem = verify_model(entry)
+    for entry, problem in checked:
         failed += problem is not None
         out.print(f"{entry.name} ({entry.task}): {problem or 'ok'}", style="red" if problem else "green")
     return failed

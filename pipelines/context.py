@@ -102,8 +102,10 @@ def open_context(config: RunConfig, run: str) -> Context:
 def _open(config_json: str, run: str) -> Context:
     config = RunConfig.model_validate_json(config_json)
     try:
+        for module in config.plugins:
+            degradations.load_plugin(module)
         names = tuple(select_degradations(config.degradations))
-    except degradations.UnknownDegradationError as error:
+    except (degradations.PluginError, degradations.UnknownDegradationError) as error:
         raise ConfigError(str(error)) from None
     return Context(config, RunFolder(config.out), open_source(config.source), names, run)
 

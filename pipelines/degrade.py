@@ -84,6 +84,20 @@ def degrade_part(task: Task, report: Report) -> PartResult:
     return result
 
 
+def write_contact_sheet(context: Context, path: Path) -> None:
+    """Write a picture of the first source image in every distortion and severity, as this run would render it."""
+    from miqd_builder.contact_sheet import contact_sheet
+
+    source = context.sources.images[0]
+    image = source.read()
+    mask = roi_mask(context.config.roi, source, image)
+    sheet = contact_sheet(image, mask, source_id=source.source_id, seed=context.config.seed)
+    try:
+        path.write_bytes(encode_png(sheet))
+    except OSError as error:
+        raise StoreError(f"Can't write '{path}' ({error.strerror}): choose another file.") from None
+
+
 def variants_footer(context: Context, part: int) -> Footer | None:
     """Return the footer of a part of ``variants``; None where it isn't there."""
     return read_footer(context.folder, table_path("variants", part))
