@@ -18,8 +18,9 @@ from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
 from pipelines.degrade import PartResult, degrade_part, variants_footer
+from pipelines.model_part import resolve_device, responses_footer, responses_inputs
 from pipelines.progress import progress
-from pipelines.respond import resolve_device, respond_part, responses_footer, responses_inputs
+from pipelines.respond import respond_part
 from pipelines.schedulers import Scheduler, Stage, Task, open_scheduler
 from pipelines.score import is_labelled, is_scored, label_part, model_weights, score_part
 
