@@ -134,7 +134,7 @@ def audit(
 
     url = _folder(run, out, settings, task)
     for name in write_report(RunFolder(url), tasks=[task] if task else None):
-        console.show_labels(url, name)
+        console.show_audit(url, name)
     console.hint(f"Report: {url}/report/index.html")
 
 

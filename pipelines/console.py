@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from miqd_builder.audit import statistics
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
@@ -85,18 +86,30 @@ def hint(text: str) -> None:
 
 def show_labels(url: str, task: str) -> None:
     """Print the mean label of each distortion at each uniform severity."""
-    from miqd_builder.audit.statistics import severity_table
+    rows = statistics.severity_table(RunFolder(url), task)
+    cells = {(row["distortion"], row["severity"]): row for row in rows}
+    title = f"{task}: mean consistency at uniform severity 1..5 (accuracy in brackets)"
+    _print_grid(title, list(dict.fromkeys(row["distortion"] for row in rows)), range(1, 6), cells)
 
-    rows = severity_table(RunFolder(url), task)
-    table = Table(
-        title=f"{task}: mean consistency at uniform severity 1..5 (accuracy in brackets)", title_justify="left", box=None
-    )
+
+def show_audit(url: str, task: str) -> None:
+    """Print what :func:`show_labels` prints, the mean label of each distortion in each region, and the run's statistics."""
+    show_labels(url, task)
+    rows = statistics.region_table(RunFolder(url), task)
+    cells = {(row["distortion"], row["region"]): row for row in rows}
+    title = f"{task}: mean consistency by where the distortion is stronger (accuracy in brackets)"
+    _print_grid(title, list(dict.fromkeys(row["distortion"] for row in rows)), ("uniform", "roi", "background"), cells)
+    numbers = statistics.fingerprint(RunFolder(url), task)
+    out.print(f"{task}: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
+
+
+def _print_grid(title: str, names: Sequence[str], columns: Sequence[Any], cells: dict[tuple[str, Any], dict[str, Any]]) -> None:
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("distortion")
-    for severity in range(1, 6):
-        table.add_column(str(severity), justify="right")
-    for distortion in dict.fromkeys(row["distortion"] for row in rows):
-        cells = {row["severity"]: row for row in rows if row["distortion"] == distortion}
-        table.add_row(distortion, *(_cell(cells.get(severity)) for severity in range(1, 6)))
+    for column in columns:
+        table.add_column(str(column), justify="right")
+    for name in names:
+        table.add_row(name, *(_cell(cells.get((name, column))) for column in columns))
     out.print(table)
 
 

@@ -171,9 +171,7 @@ def _respond(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
                 tasks.append({"key": key, "task": task, "part": part, "models": missing})
     todo = sum(len(parts) for parts in plan.respond.values())
     summary = StageSummary("respond", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - todo)
-    images = sum(
-        plan.images_in(parts) + sum(len(plan.context.record.parts[p]) for p in parts) for parts in plan.respond.values()
-    )
+    images = sum(plan.looks_in(parts) for parts in plan.respond.values())
     return _map(plan, scheduler, respond_part, tasks, summary, images)
 
 

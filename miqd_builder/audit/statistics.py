@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -71,6 +70,8 @@ def model_table(folder: RunFolder, task: str) -> Rows:
     kinds = (
         labels_table(folder, task).select(["degradation", "distortion"]).group_by(["degradation", "distortion"]).aggregate([])
     )
+    import duckdb
+
     with duckdb.connect() as database:
         database.register("scores", scores)
         database.register("kinds", kinds)
@@ -127,6 +128,8 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _query(labels: pa.Table, sql: str) -> Rows:
+    import duckdb
+
     with duckdb.connect() as database:
         database.register("labels", labels)
         return _rows(database.execute(sql))
