@@ -99,8 +99,8 @@ def _styled(figure: Figure, *, height: int) -> Figure:
     figure.update_layout(
         height=height,
         template="plotly_white",
-        margin={"l": 50, "r": 10, "t": 50, "b": 40},
+        margin={"l": 50, "r": 10, "t": 64, "b": 40},
         font={"family": "system-ui, sans-serif", "size": 12, "color": "#1e293b"},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right", "yref": "container"},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "top", "x": 1.0, "xanchor": "right", "yref": "container"},
     )
     return figure

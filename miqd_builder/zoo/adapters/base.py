@@ -1,0 +1,149 @@
+"""The contract of every model: images in, common responses out, whatever the framework behind it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from miqd_builder.responses import Response
+from miqd_builder.zoo.entry import ModelEntry
+
+RGBImage = NDArray[np.uint8]
+
+
+class Adapter(ABC):
+    """A model that is ready to look at images.
+
+    Attributes:
+        entry: the zoo entry that it was built from.
+        num_classes: number of classes that it tells apart.
+    """
+
+    entry: ModelEntry
+    num_classes: int
+
+    @abstractmethod
+    def predict(self, images: Sequence[RGBImage]) -> list[Response]:
+        """Return what the model says about each image, in order: deterministic and independent of the other images.
+
+        Args:
+            images: uint8 ``(height, width, 3)`` RGB, of any sizes.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What every adapter is built with besides its zoo entry.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: images prepared together; None is the back end's own choice.
+        category_ids: ids of the annotations' categories, ascending; None is COCO's for 80 classes, else 1, 2, ...
+        random_weights: keep reproducible random weights instead of loading the checkpoint (for checks of the build).
+    """
+
+    device: str = "cpu"
+    batch_size: int | None = None
+    category_ids: Sequence[int] | None = None
+    random_weights: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One image as the network takes it: its tensor, and what is needed to map the answer back to the image."""
+
+    inputs: Tensor
+    context: Any = None
+
+
+class BatchedAdapter(Adapter):
+    """An adapter that prepares images one by one and shows them to the network in groups of a fixed size.
+
+    Kernels of PyTorch choose their blocking by the batch size, so the last bits of an answer depend on how many images share a
+    pass, but not on which ones. Every pass therefore holds the same number of images, the last of a list repeated to fill it:
+    answers are equal to the bit for any split of the images over calls. On the CPU that number is ``cpu_group`` whatever the
+    batch size, which then only says how many images are prepared at a time; on a GPU it is the batch size, and it is halved
+    for good when the memory runs out.
+    """
+
+    cpu_group: ClassVar[int] = 1
+    gpu_batch: ClassVar[int] = 8
+
+    def __init__(self, entry: ModelEntry, options: BuildOptions) -> None:
+        self.entry = entry
+        self.device = torch.device(options.device)
+        if self.device.type == "cpu":
+            self._group = self.cpu_group
+            wanted = options.batch_size or 4 * self._group
+            self.batch_size = -(-wanted // self._group) * self._group
+        else:
+            self.batch_size = self._group = options.batch_size or self.gpu_batch
+
+    @abstractmethod
+    def prepare(self, image: RGBImage) -> Prepared:
+        """Return the image as the network takes it, on the CPU."""
+
+    @abstractmethod
+    def infer(self, items: Sequence[Prepared]) -> list[Response]:
+        """Run the network once over items of one input size and return their responses."""
+
+    def input_size(self, image: RGBImage) -> Hashable:
+        """Return what images must share to be shown to the network together; by default their size."""
+        return image.shape
+
+    def predict(self, images: Sequence[RGBImage]) -> list[Response]:
+        """Return what the model says about each image, in order (see :meth:`Adapter.predict`).
+
+        Raises:
+            ValueError: an image is not uint8 ``(height, width, 3)``.
+        """
+        same_size: dict[Hashable, list[int]] = defaultdict(list)
+        for index, image in enumerate(images):
+            _check_image(image)
+            same_size[self.input_size(image)].append(index)
+        responses: dict[int, Response] = {}
+        with _reproducible():
+            for indices in same_size.values():
+                for start in range(0, len(indices), self.batch_size):
+                    batch = indices[start : start + self.batch_size]
+                    answers = self._run([self.prepare(images[index]) for index in batch])
+                    responses.update(zip(batch, answers, strict=True))
+        return [responses[index] for index in range(len(images))]
+
+    def _run(self, items: list[Prepared]) -> list[Response]:
+        answers: list[Response] = []
+        while len(answers) < len(items):
+            group = items[len(answers) : len(answers) + self._group]
+            filled = group + [group[-1]] * (self._group - len(group))
+            try:
+                answers += self.infer(filled)[: len(group)]
+            except torch.cuda.OutOfMemoryError:
+                if self._group == 1:
+                    raise
+                self._group //= 2
+                torch.cuda.empty_cache()
+        return answers
+
+
+def _check_image(image: RGBImage) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected a uint8 image of shape (height, width, 3), got {image.dtype} {image.shape}")
+
+
+@contextmanager
+def _reproducible() -> Iterator[None]:
+    """No gradients, full float32 precision, and kernels that are the same from run to run."""
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+    ):
+        yield

@@ -1,0 +1,47 @@
+"""Classifiers that are one network from normalised pixels to logits, as timm and torchvision build them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from miqd_builder.responses import Classification, Response
+from miqd_builder.zoo.adapters.base import BatchedAdapter, BuildOptions, Prepared, RGBImage
+from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.preprocess import ClassifierInput
+
+
+class Classifier(BatchedAdapter):
+    """A network, its preprocessing and a softmax over its logits."""
+
+    cpu_group: ClassVar[int] = 4
+    gpu_batch: ClassVar[int] = 64
+
+    def __init__(
+        self, entry: ModelEntry, options: BuildOptions, *, model: nn.Module, preprocess: ClassifierInput, num_classes: int
+    ) -> None:
+        super().__init__(entry, options)
+        self.model = model.eval().to(self.device)
+        self.preprocess = preprocess
+        self.num_classes = num_classes
+
+    def input_size(self, image: RGBImage) -> Hashable:
+        """Images of all sizes become one size: they share a pass."""
+        return self.preprocess.crop
+
+    def prepare(self, image: RGBImage) -> Prepared:
+        """Resize, crop and normalise the image."""
+        return Prepared(self.preprocess(image))
+
+    def infer(self, items: Sequence[Prepared]) -> list[Response]:
+        """Return the class probabilities of each item."""
+        return classifications(self.model(torch.stack([item.inputs for item in items]).to(self.device)))
+
+
+def classifications(logits: Tensor) -> list[Response]:
+    """Turn logits ``(batch, classes)`` into responses."""
+    probabilities = torch.softmax(logits.float(), dim=1).cpu().numpy()
+    return [Classification(row) for row in probabilities]

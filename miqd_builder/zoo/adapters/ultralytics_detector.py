@@ -1,0 +1,125 @@
+"""YOLO detectors and instance segmenters of ultralytics (AGPL-3.0: an optional extra, never a default)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from ultralytics.data.augment import LetterBox
+from ultralytics.nn import tasks
+from ultralytics.utils import ROOT, nms, ops
+
+from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.responses import MAX_DETECTIONS, Detections, Response
+from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
+from miqd_builder.zoo.categories import category_ids_of
+from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.weights import load_weights
+
+INPUT_SIZE = 640
+"""Longer side of the image in the network, in pixels."""
+MIN_SCORE = 0.01
+NMS_IOU = 0.6
+NO_TIME_LIMIT = 1e9
+"""Seconds an image: ultralytics' suppression stops early on a busy machine, which would make answers depend on the load."""
+
+NETWORKS: dict[str, type[nn.Module]] = {"detect": tasks.DetectionModel, "segment": tasks.SegmentationModel}
+"""Network class by the kind of head of an architecture."""
+
+
+def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
+    """Build the architecture ``entry.arch`` (such as ``yolo11n-seg``) from the package's own description of it.
+
+    Raises:
+        ConfigError: the package has no such architecture, or it makes no masks but the task is ins.
+    """
+    description = _architecture(entry)
+    kind = tasks.guess_model_task(description)
+    if kind not in NETWORKS or (entry.task == "ins" and kind != "segment"):
+        raise ConfigError(
+            f"Model {entry.name!r}: ultralytics architecture {entry.arch!r} does {kind}, it can't do task {entry.task}. "
+            "Architectures that make masks end in '-seg'."
+        )
+    network: Any = NETWORKS[kind](description, ch=3, nc=entry.arch_kwargs.get("nc"), verbose=False)
+    category_ids = category_ids_of(entry.name, len(network.names), options.category_ids)
+    if not options.random_weights:
+        load_weights(network, entry)
+    return UltralyticsDetector(entry, options, network, category_ids)
+
+
+def _architecture(entry: ModelEntry) -> dict[str, Any]:
+    if unknown := set(entry.arch_kwargs) - {"nc"}:
+        raise ConfigError(
+            f"Model {entry.name!r}: arch_kwargs of ultralytics may hold nc only, got {', '.join(sorted(unknown))}."
+        )
+    known = _known_architectures()
+    if entry.arch not in known:
+        raise ConfigError(
+            f"Model {entry.name!r}: ultralytics has no architecture {entry.arch!r}.{did_you_mean(str(entry.arch), known)}"
+        )
+    return tasks.yaml_model_load(f"{entry.arch}.yaml")
+
+
+def _known_architectures() -> set[str]:
+    """Names in the package: each description, and its sizes n, s, m, l and x where the description scales."""
+    stems = {path.stem for path in (ROOT / "cfg" / "models").rglob("yolo*.yaml")}
+    sized = {f"{base}{size}{dash}{rest}" for stem in stems for base, dash, rest in [stem.partition("-")] for size in "nsmlx"}
+    return stems | sized
+
+
+class UltralyticsDetector(BatchedAdapter):
+    """A YOLO model as ``YOLO.predict`` runs it: letterbox, suppression of overlapping boxes, masks at full resolution."""
+
+    def __init__(self, entry: ModelEntry, options: BuildOptions, network: Any, category_ids: NDArray[np.int32]) -> None:
+        super().__init__(entry, options)
+        self.num_classes = len(category_ids)
+        self._category_ids = category_ids
+        self.model = network.eval().fuse(verbose=False).to(self.device)
+        self._letterbox: Any = LetterBox(INPUT_SIZE, auto=True, stride=int(network.stride.max()))
+
+    def prepare(self, image: RGBImage) -> Prepared:
+        """Resize the image into 640 pixels and pad it to whole strides, values in [0, 1]."""
+        boxed = self._letterbox(image=image)
+        return Prepared(torch.from_numpy(np.ascontiguousarray(boxed.transpose(2, 0, 1))), image.shape[:2])
+
+    def infer(self, items: Sequence[Prepared]) -> list[Response]:
+        """Return the detections in each item, in pixels of the original image."""
+        inputs = torch.stack([item.inputs for item in items]).to(self.device).float() / 255
+        raw = self.model(inputs)
+        predictions, prototypes = self._split(raw)
+        kept = nms.non_max_suppression(
+            predictions,
+            MIN_SCORE,
+            NMS_IOU,
+            max_det=MAX_DETECTIONS,
+            nc=self.num_classes,
+            max_time_img=NO_TIME_LIMIT,
+            end2end=bool(getattr(self.model, "end2end", False)),
+        )
+        return [
+            self._detections(rows, None if prototypes is None else prototypes[index], items[index].context, inputs.shape[2:])
+            for index, rows in enumerate(kept)
+        ]
+
+    def _split(self, raw: Any) -> tuple[Any, Any]:
+        """Predictions and, for a segmenter, the mask prototypes; in evaluation the head puts them first in its output."""
+        first = raw[0]
+        return first if isinstance(first, tuple) else (first, None)
+
+    def _detections(self, rows: Any, prototypes: Any, size: tuple[int, int], input_size: Any) -> Detections:
+        boxes: Any = ops.scale_boxes(input_size, rows[:, :4], size)
+        masks = None
+        if self.entry.task == "ins":
+            masks = ops.process_mask_native(prototypes, rows[:, 6:], boxes, size).bool().cpu().numpy()
+        return Detections.from_raw(
+            height=size[0],
+            width=size[1],
+            boxes=boxes.cpu().numpy(),
+            scores=rows[:, 4].cpu().numpy(),
+            category_ids=self._category_ids[rows[:, 5].long().cpu().numpy()],
+            masks=masks,
+        )

@@ -1,0 +1,108 @@
+"""Zoo files into a catalog of models, and models out of it by name and pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.zoo.entry import ModelEntry
+
+
+class Catalog:
+    """The models of one or more zoo files, in the order of the files."""
+
+    def __init__(self, entries: Iterable[ModelEntry]) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+
+    def __iter__(self) -> Iterator[ModelEntry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, name: str) -> ModelEntry:
+        """Return the model of this name.
+
+        Raises:
+            ConfigError: there is none; names the nearest.
+        """
+        if name not in self._entries:
+            raise ConfigError(f"Unknown model {name!r}.{did_you_mean(name, self._entries)}")
+        return self._entries[name]
+
+    def select(self, patterns: Sequence[str], task: str) -> list[ModelEntry]:
+        """Return the models of a task whose name matches any of the patterns (``*``, ``?``, ``[..]``), in zoo order.
+
+        A pattern may match models of other tasks only: one list of patterns serves a run file for all tasks.
+
+        Raises:
+            ConfigError: a pattern matches no model at all, or no model of the task is left.
+        """
+        of_task = [entry for entry in self if entry.task == task]
+        for pattern in patterns:
+            if not any(fnmatchcase(entry.name, pattern) for entry in self):
+                known = [entry.name for entry in of_task]
+                raise ConfigError(f"Unknown model {pattern!r} for task {task}.{did_you_mean(pattern, known)}")
+        chosen = [entry for entry in of_task if any(fnmatchcase(entry.name, pattern) for pattern in patterns)]
+        if not chosen:
+            found = ", ".join(entry.name for entry in of_task[:8]) or "none"
+            raise ConfigError(f"No model of task {task} matches {', '.join(patterns)}. Models of this task: {found}")
+        return chosen
+
+
+def load_zoo(files: Sequence[str | Path]) -> Catalog:
+    """Read zoo files into one catalog; relative paths inside a file are taken from its folder.
+
+    Raises:
+        ConfigError: a file is missing or no valid zoo file, or two models have one name.
+    """
+    origin: dict[str, Path] = {}
+    entries: list[ModelEntry] = []
+    for file in map(Path, files):
+        for entry in _read_entries(file):
+            if entry.name in origin:
+                where = f"{origin[entry.name]} and {file}" if origin[entry.name] != file else str(file)
+                raise ConfigError(f"Model {entry.name!r} is listed twice, in {where}. Rename one of them.")
+            origin[entry.name] = file
+            entries.append(entry)
+    return Catalog(entries)
+
+
+def _read_entries(file: Path) -> list[ModelEntry]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Zoo file {file} can't be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Zoo file {file} is no valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or set(document) != {"models"} or not isinstance(document["models"], list):
+        raise ConfigError(f"Zoo file {file} must hold one key, 'models', with a list of entries.")
+    folder = file.resolve().parent
+    return [_read_entry(raw, number, file).relative_to(folder) for number, raw in enumerate(document["models"], 1)]
+
+
+def _read_entry(raw: Any, number: int, file: Path) -> ModelEntry:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"Zoo file {file}, entry {number}: expected fields, got {raw!r}.")
+    try:
+        return ModelEntry.model_validate(raw)
+    except ValidationError as error:
+        name = repr(raw["name"]) if "name" in raw else f"number {number}"
+        raise ConfigError(f"Zoo file {file}, model {name}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"unknown field {field!r}.{did_you_mean(field, ModelEntry.model_fields)}"
+    if problem["type"] == "missing":
+        return f"field {field!r} is missing."
+    return f"field {field!r}: {message}, got {problem['input']!r}." if field else f"{message}."

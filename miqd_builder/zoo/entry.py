@@ -1,0 +1,143 @@
+"""One model of the zoo as data: the YAML entry, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
+
+Task = Literal["cls", "det", "ins", "seg"]
+Backend = Literal["mmpretrain", "mmdet", "mmseg", "timm", "torchvision", "ultralytics", "python"]
+Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+
+BACKEND_TASKS: dict[str, tuple[str, ...]] = {
+    "mmpretrain": ("cls",),
+    "timm": ("cls",),
+    "torchvision": ("cls",),
+    "mmdet": ("det", "ins"),
+    "ultralytics": ("det", "ins"),
+    "mmseg": ("seg",),
+    "python": ("cls", "det", "ins", "seg"),
+}
+"""Tasks that each back end can do."""
+
+BACKEND_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "mmpretrain": ("config", ("cfg_options", "preprocess")),
+    "mmdet": ("config", ("cfg_options",)),
+    "mmseg": ("config", ("cfg_options",)),
+    "timm": ("arch", ("arch_kwargs", "preprocess")),
+    "torchvision": ("arch", ("arch_kwargs", "preprocess")),
+    "ultralytics": ("arch", ("arch_kwargs",)),
+    "python": ("target", ("arch_kwargs",)),
+}
+"""For each back end the field that names its architecture, which is required, and the ones that it may have besides."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Preprocess(_Section):
+    """Input of a classifier where it differs from the back end's own; a field left out keeps the back end's value.
+
+    Attributes:
+        resize_short: length of the shorter side after resizing, in pixels.
+        crop: side of the square cut from the centre, in pixels.
+        interpolation: of the resizing.
+        mean, std: of the R, G and B channel, on [0, 1].
+    """
+
+    resize_short: PositiveInt | None = None
+    crop: PositiveInt | None = None
+    interpolation: Interpolation | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+
+
+class Checkpoint(_Section):
+    """Where the weights are: a file, or an address together with what the file's sha256 begins with."""
+
+    path: Path | None = None
+    url: str | None = None
+    sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Checkpoint:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either path or url")
+        if self.url is not None and self.sha256 is None:
+            raise ValueError("a url needs sha256 (full, or its first 8 or more digits)")
+        return self
+
+
+class Metric(_Section):
+    """Published figure of the model on clean images, in percent."""
+
+    name: str
+    value: Annotated[float, Field(ge=0, le=100)]
+    source: str
+
+
+class ModelEntry(_Section):
+    """One model: its task, how it is built, its weights and its provenance.
+
+    ``config`` is a file of the user's (absolute once the zoo file is loaded) or a name inside the OpenMMLab package's own
+    configs; ``arch`` is a name of timm, torchvision or ultralytics; ``target`` is ``package.module:factory``.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)]
+    task: Task
+    backend: Backend
+    config: str | None = None
+    cfg_options: dict[str, Any] = Field(default_factory=dict)
+    arch: str | None = None
+    arch_kwargs: dict[str, Any] = Field(default_factory=dict)
+    target: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")] | None = None
+    preprocess: Preprocess | None = None
+    checkpoint: Checkpoint | None = None
+    metric: Metric | None = None
+    license: str | None = None
+    paper: Literal["listed", "chosen"] | None = None
+    family: str | None = None
+    input_size: tuple[PositiveInt, PositiveInt] | None = Field(None, description="height and width in pixels")
+    params: PositiveFloat | None = Field(None, description="parameters, in millions")
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _fields_fit_backend(self) -> ModelEntry:
+        tasks = BACKEND_TASKS[self.backend]
+        if self.task not in tasks:
+            raise ValueError(f"backend {self.backend} does {' and '.join(tasks)}, not {self.task}")
+        required, optional = BACKEND_FIELDS[self.backend]
+        if not getattr(self, required):
+            raise ValueError(f"backend {self.backend} needs the field {required!r}")
+        building = ("config", "cfg_options", "arch", "arch_kwargs", "target", "preprocess")
+        for field in building:
+            if getattr(self, field) and field != required and field not in optional:
+                raise ValueError(f"backend {self.backend} does not use the field {field!r}")
+        return self
+
+    @property
+    def config_file(self) -> Path | None:
+        """The config where it is a file of the user's, None where the name is one of the package's own."""
+        return Path(self.config) if self.config is not None and Path(self.config).is_absolute() else None
+
+    def relative_to(self, folder: Path) -> ModelEntry:
+        """Return the entry with its relative paths taken from ``folder`` (the zoo file's) and made absolute.
+
+        A ``config`` stays a name where no such file lies there.
+        """
+        changes: dict[str, Any] = {}
+        if self.config is not None and (folder / self.config).is_file():
+            changes["config"] = str((folder / self.config).resolve())
+        if self.checkpoint is not None and self.checkpoint.path is not None:
+            path = (folder / self.checkpoint.path.expanduser()).resolve()
+            changes["checkpoint"] = self.checkpoint.model_copy(update={"path": path})
+        return self.model_copy(update=changes)
+
+    def fingerprint(self) -> str:
+        """Return 64 hex digits over everything that changes the model's answers (not its name, metric or license)."""
+        from miqd_builder.zoo.fingerprint import fingerprint
+
+        return fingerprint(self)

@@ -1,0 +1,87 @@
+"""How images are gathered into passes of the network, on a model that records what it sees."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from miqd_builder.responses import Classification, Response
+from miqd_builder.zoo.adapters.base import BatchedAdapter, BuildOptions, Prepared, RGBImage
+from miqd_builder.zoo.entry import ModelEntry
+
+ENTRY = ModelEntry(name="m", task="cls", backend="timm", arch="a")
+
+
+class Recorder(BatchedAdapter):
+    """Answers with the image's first value; runs out of memory above ``memory`` images."""
+
+    cpu_group = 4
+
+    def __init__(self, options: BuildOptions, memory: int = 1000) -> None:
+        super().__init__(ENTRY, options)
+        self.memory, self.passes, self.most_prepared, self.prepared = memory, [], 0, 0
+
+    def prepare(self, image: RGBImage) -> Prepared:
+        self.prepared += 1
+        self.most_prepared = max(self.most_prepared, self.prepared)
+        return Prepared(torch.from_numpy(image))
+
+    def infer(self, items: Sequence[Prepared]) -> list[Response]:
+        shapes = {item.inputs.shape for item in items}
+        assert len(shapes) == 1, "images of several sizes in one pass"
+        assert torch.is_inference_mode_enabled()
+        if len(items) > self.memory:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        self.passes.append(len(items))
+        self.prepared = 0
+        return [Classification(item.inputs[0, 0, :1].numpy()) for item in items]
+
+
+def numbered(count: int) -> list[np.ndarray]:
+    """Images of three sizes in turn, each marked with its number."""
+    return [np.full((2 + i % 3, 5, 3), i, np.uint8) for i in range(count)]
+
+
+def on_gpu(batch_size: int, memory: int = 1000) -> Recorder:
+    """A recorder that groups as on a GPU; nothing of it touches one."""
+    return Recorder(BuildOptions("cuda", batch_size), memory)
+
+
+def answers(model: Recorder, images: list[np.ndarray]) -> list[int]:
+    return [int(response.probabilities[0]) for response in model.predict(images)]
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 3, 7, 32])
+def test_the_cpu_always_sees_groups_of_one_size(batch_size: int | None) -> None:
+    model = Recorder(BuildOptions("cpu", batch_size))
+    assert answers(model, numbered(29)) == list(range(29))
+    assert set(model.passes) == {4}
+
+
+def test_the_batch_size_bounds_what_is_prepared_on_the_cpu() -> None:
+    images = [np.zeros((2, 2, 3), np.uint8)] * 40
+    for batch_size, most in ((1, 4), (5, 8), (32, 32)):
+        model = Recorder(BuildOptions("cpu", batch_size))
+        model.predict(images)
+        assert model.most_prepared == most
+
+
+def test_a_gpu_sees_the_batch_size() -> None:
+    model = on_gpu(batch_size=6)
+    assert answers(model, numbered(29)) == list(range(29))
+    assert set(model.passes) == {6}
+
+
+def test_running_out_of_memory_halves_the_batch_for_good() -> None:
+    model = on_gpu(batch_size=16, memory=5)
+    assert answers(model, numbered(50)) == list(range(50))
+    assert set(model.passes) == {4}
+    model.passes.clear()
+    assert answers(model, numbered(7)) == list(range(7))
+    assert set(model.passes) == {4}
+
+
+def test_one_image_that_does_not_fit_is_an_error() -> None:
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        on_gpu(batch_size=4, memory=0).predict(numbered(1))
