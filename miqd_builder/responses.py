@@ -116,12 +116,15 @@ Response = Classification | Detections
 
 def encode_masks(masks: NDArray[np.bool_]) -> list[bytes]:
     """Encode bool masks ``(n, height, width)`` as COCO compressed RLE counts."""
+    import cv2
     from pycocotools import mask as coco_mask
 
-    if not len(masks):
-        return []
-    rles = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8))
-    return [rle["counts"] for rle in rles]
+    n, height, width = masks.shape
+    # pycocotools reads columns first; cv2 transposes in blocks, which NumPy's copy to Fortran order doesn't.
+    columns = np.empty((n, width, height), np.uint8)
+    for mask, column in zip(masks, columns, strict=True):
+        column[:] = cv2.transpose(mask.astype(np.uint8))
+    return [rle["counts"] for rle in coco_mask.encode(columns.transpose(2, 1, 0))] if n else []
 
 
 def decode_masks(counts: Sequence[bytes], height: int, width: int) -> NDArray[np.bool_]:

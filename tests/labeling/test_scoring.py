@@ -12,7 +12,7 @@ from miqd_builder.errors import ConfigError
 from miqd_builder.labeling.aggregation import aggregate
 from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.labeling.scoring import score_responses
-from miqd_builder.responses import Classification, Detections
+from miqd_builder.responses import Classification, Detections, decode_masks, encode_masks
 from miqd_builder.sources import GroundTruth, SourceImage
 from miqd_builder.store.response_table import Answer, iterate_detections, responses_table
 from miqd_builder.store.schema import SCORES, VARIANTS
@@ -162,3 +162,9 @@ def test_no_detection_with_masks() -> None:
         height=4, width=6, boxes=np.zeros((0, 4)), scores=np.zeros(0), category_ids=np.zeros(0), masks=np.zeros((0, 4, 6), bool)
     )
     assert empty.masks == []
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 6), (1, 1, 1), (3, 1, 9), (3, 9, 1), (5, 13, 17)])
+def test_masks_survive_their_encoding(shape: tuple[int, int, int]) -> None:
+    masks = np.random.default_rng(0).random(shape) < 0.4
+    np.testing.assert_array_equal(decode_masks(encode_masks(masks), *shape[1:]), masks)

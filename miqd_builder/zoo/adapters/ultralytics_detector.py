@@ -114,7 +114,7 @@ class UltralyticsDetector(BatchedAdapter):
         boxes: Any = ops.scale_boxes(input_size, rows[:, :4], size)
         masks = None
         if self.entry.task == "ins":
-            masks = ops.process_mask_native(prototypes, rows[:, 6:], boxes, size).bool().cpu().numpy()
+            masks = self._masks(rows[:, 6:], prototypes, boxes, size)
         return Detections.from_raw(
             height=size[0],
             width=size[1],
@@ -123,3 +123,15 @@ class UltralyticsDetector(BatchedAdapter):
             category_ids=self._category_ids[rows[:, 5].long().cpu().numpy()],
             masks=masks,
         )
+
+    def _masks(self, coefficients: Any, prototypes: Any, boxes: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Masks in pixels of the original image, as ``YOLO.predict`` with ``retina_masks`` makes them.
+
+        On the CPU two at a time: they then stay in the cache, which halves the time and changes no bit.
+        """
+        step = 2 if self.device.type == "cpu" else max(1, len(boxes))
+        parts = [
+            ops.process_mask_native(prototypes, coefficients[i : i + step], boxes[i : i + step], size)
+            for i in range(0, len(boxes), step)
+        ]
+        return torch.cat(parts).bool().cpu().numpy() if parts else np.zeros((0, *size), np.bool_)
