@@ -23,6 +23,10 @@ from pipelines.context import Context, reusable_rows, task_context
 from pipelines.schedulers import Report, Task
 
 Row = dict[str, Any]
+Psnrs = dict[str, dict[str, list[float]]]
+"""PSNR of each candidate, by source and distortion."""
+
+PSNRS = "candidate_psnrs"
 FATAL = (ConfigError, StoreError, MemoryError)
 """Errors that no other image would escape: they end the run instead of filling the quarantine."""
 
@@ -61,14 +65,14 @@ def degrade_part(task: Task, report: Report) -> PartResult:
     ids = context.record.parts[part]
     inputs = context.variants_inputs(ids)
     name = table_path("variants", part)
-    kept = _reusable(context, name, inputs)
+    footer = read_footer(context.folder, name)
+    kept = _reusable_rows(context, name, footer, inputs)
+    psnrs = _reusable_psnrs(footer, inputs)
     result, rows, failures = PartResult(), [], []
     for source in context.part_sources(ids):
         wanted = [n for n in context.names if (source.source_id, n) not in kept]
         try:
-            new = (
-                {row["degradation"]: row for row in _degrade_source(context, source, wanted, report, result)} if wanted else {}
-            )
+            new = {row["degradation"]: row for row in _degrade_source(context, source, wanted, psnrs, report, result)}
         except FATAL:
             raise
         except Exception as error:
@@ -80,7 +84,8 @@ def degrade_part(task: Task, report: Report) -> PartResult:
     if context.config.images == "png":
         context.folder.flush()
     write_failures(context.folder, f"degrade-part-{part:05d}", failures)
-    write_part(context.folder, name, pa.Table.from_pylist(rows, schema=VARIANTS), inputs, complete=not failures)
+    table = pa.Table.from_pylist(rows, schema=VARIANTS)
+    write_part(context.folder, name, table, inputs, complete=not failures, extra={PSNRS: psnrs})
     return result
 
 
@@ -103,8 +108,25 @@ def variants_footer(context: Context, part: int) -> Footer | None:
     return read_footer(context.folder, table_path("variants", part))
 
 
-def _reusable(context: Context, name: str, inputs: dict[str, Any]) -> Mapping[tuple[str, str], Row]:
-    footer = read_footer(context.folder, name)
+def candidate_psnrs(context: Context, part: int) -> Psnrs:
+    """Return the stored PSNRs of the candidates of a part: whoever renders with them renders only what is needed."""
+    footer = variants_footer(context, part)
+    return footer.extra.get(PSNRS, {}) if footer is not None else {}
+
+
+def _reusable_psnrs(footer: Footer | None, inputs: dict[str, Any]) -> Psnrs:
+    """PSNRs of an earlier part that are still valid, for every source of the part: same source, same distortion."""
+    psnrs: Psnrs = {source_id: {} for source_id in inputs["sources"]}
+    if footer is None:
+        return psnrs
+    for source_id, distortions in footer.extra.get(PSNRS, {}).items():
+        if inputs["sources"].get(source_id) == footer.inputs["sources"][source_id]:
+            valid = (d for d in distortions if inputs["distortions"].get(d) == footer.inputs["distortions"][d])
+            psnrs[source_id] = {d: distortions[d] for d in valid}
+    return psnrs
+
+
+def _reusable_rows(context: Context, name: str, footer: Footer | None, inputs: dict[str, Any]) -> Mapping[tuple[str, str], Row]:
     if footer is None:
         return {}
     rows = {(row["source_id"], row["degradation"]): row for row in read_part(context.folder, name).to_pylist()}
@@ -112,16 +134,27 @@ def _reusable(context: Context, name: str, inputs: dict[str, Any]) -> Mapping[tu
 
 
 def _degrade_source(
-    context: Context, source: SourceImage, names: list[str], report: Report, result: PartResult
+    context: Context,
+    source: SourceImage,
+    names: list[str],
+    psnrs: Psnrs,
+    report: Report,
+    result: PartResult,
 ) -> Iterator[Row]:
+    """Render and write the variants of one source, one row each; ``psnrs`` of its candidates are used and completed."""
+    if not names:
+        return
     image = source.read()
     mask = roi_mask(context.config.roi, source, image)
     if not mask.any() or mask.all():
         result.notes.append(f"The ROI mask of '{source.source_id}' is {'full' if mask.any() else 'empty'}.")
     if context.config.images == "png":
         _clear_leftovers(context, source.source_id)
-    for variant in degradations.render(image, mask, source_id=source.source_id, seed=context.config.seed, names=names):
+    known, seed = psnrs[source.source_id], context.config.seed
+    for variant in degradations.render(image, mask, source_id=source.source_id, seed=seed, names=names, psnrs=dict(known)):
         d = variant.degradation
+        if variant.candidate_psnrs:
+            known.setdefault(d.distortion, list(variant.candidate_psnrs))
         file_name = image_path(source.source_id, d.name)
         if context.config.images == "png":
             context.folder.write(f"images/{file_name}", encode_png(variant.pixels), flush=False)

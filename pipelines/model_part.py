@@ -17,15 +17,12 @@ from miqd_builder.zoo.build import build
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, fingerprint_of, reusable_rows
 from pipelines.degrade import FATAL, PartResult
-from pipelines.variant_images import Named
+from pipelines.variant_images import Named, PartImages
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
 
 Key = tuple[str, str]
-Hashes = dict[str, dict[str, str]]
-"""SHA-256 of the pixels of each degraded image, by source and degradation."""
-
 _fingerprints: dict[tuple[str, str, str], str] = {}
 _adapters: dict[str, Adapter] = {}
 """Models that this process holds, the oldest first."""
@@ -64,7 +61,9 @@ def responses_footer(context: Context, task: str, part: int, entry: ModelEntry) 
 class ModelPart:
     """One model's part of ``responses`` in the making: what it said before, what it still has to see, and what it says now."""
 
-    def __init__(self, context: Context, task: str, part: int, entry: ModelEntry, ids: Sequence[str], hashes: Hashes) -> None:
+    def __init__(
+        self, context: Context, task: str, part: int, entry: ModelEntry, ids: Sequence[str], images: PartImages
+    ) -> None:
         self.context, self.task, self.part, self.entry = context, task, part, entry
         self.name = table_path("responses", part, task=task, model=entry.name)
         self.inputs = responses_inputs(context, task, ids, entry)
@@ -76,16 +75,11 @@ class ModelPart:
         self.answers: list[Answer] = []
         self.failures: list[Failure] = []
         self.broken = False
-        self._hashes = hashes
+        self._images = images
 
     def wanted(self, source_id: str) -> list[str]:
         """Names of the images of one source that the model has yet to see."""
-        available = self._hashes[source_id]
-        return [
-            name
-            for name in (ORIGINAL, *self.context.names)
-            if (name == ORIGINAL or name in available) and (source_id, name) not in self.kept
-        ]
+        return [name for name in self._images.names(source_id) if (source_id, name) not in self.kept]
 
     def adapter(self) -> Adapter | None:
         """The built model; None if it couldn't be built, which is tried and recorded once a part."""

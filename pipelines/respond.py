@@ -9,14 +9,12 @@ from contextlib import contextmanager
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.parts import read_part
 from miqd_builder.store.quarantine import Failure
-from miqd_builder.store.schema import ORIGINAL, table_path
-from pipelines.context import Context, open_zoo, task_context
+from pipelines.context import open_zoo, task_context
 from pipelines.degrade import FATAL, PartResult
-from pipelines.model_part import Hashes, ModelPart
+from pipelines.model_part import ModelPart
 from pipelines.schedulers import Report, Task
-from pipelines.variant_images import image_batches
+from pipelines.variant_images import PartImages
 
 
 def respond_part(task: Task, report: Report) -> PartResult:
@@ -29,12 +27,11 @@ def respond_part(task: Task, report: Report) -> PartResult:
     context = task_context(task)
     zoo = open_zoo(context.config)
     ids = context.record.parts[task["part"]]
-    hashes = _pixel_hashes(context, task["part"])
+    images = PartImages(context, task["part"])
     result = PartResult(seconds=defaultdict(float))
-    models = [ModelPart(context, task["task"], task["part"], zoo[name], ids, hashes) for name in task["models"]]
+    models = [ModelPart(context, task["task"], task["part"], zoo[name], ids, images) for name in task["models"]]
     for source in context.part_sources(ids):
-        if source.source_id in hashes:
-            _show_source(context, source, models, hashes[source.source_id], report, result)
+        _show_source(images, source, models, report, result)
     for model in models:
         with _timed(result, "write"):
             model.write(result)
@@ -42,43 +39,33 @@ def respond_part(task: Task, report: Report) -> PartResult:
     return result
 
 
-def _show_source(
-    context: Context, source: SourceImage, models: list[ModelPart], hashes: dict[str, str], report: Report, result: PartResult
-) -> None:
+def _show_source(images: PartImages, source: SourceImage, models: list[ModelPart], report: Report, result: PartResult) -> None:
     wanted = [(model, set(model.wanted(source.source_id))) for model in models]
-    union = [name for name in (ORIGINAL, *context.names) if any(name in names for _, names in wanted)]
+    union = [name for name in images.names(source.source_id) if any(name in names for _, names in wanted)]
     if not union:
         return
     try:
-        batches = image_batches(context, source, union, hashes)
+        batches = images.batches(source, union)
         while True:
             with _timed(result, "read"):
                 batch = next(batches, None)
             if batch is None:
                 return
             for model, names in wanted:
-                images = [(name, pixels) for name, pixels in batch if name in names]
-                if not images:
+                own = [(name, pixels) for name, pixels in batch if name in names]
+                if not own:
                     continue
                 with _timed(result, "load models"):
                     adapter = model.adapter()
                 if adapter is not None:
                     with _timed(result, f"predict {model.entry.name}"):
-                        model.look(adapter, source, images)
-                report(len(images))
+                        model.look(adapter, source, own)
+                report(len(own))
     except FATAL:
         raise
     except MiqdError as error:
         for model, _ in wanted:
             model.failures.append(Failure.of(error, stage="respond", source_id=source.source_id, model=model.entry.name))
-
-
-def _pixel_hashes(context: Context, part: int) -> Hashes:
-    table = read_part(context.folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
-    hashes: Hashes = defaultdict(dict)
-    for row in table.to_pylist():
-        hashes[row["source_id"]][row["degradation"]] = row["pixel_sha256"]
-    return dict(hashes)
 
 
 @contextmanager

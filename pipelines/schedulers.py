@@ -149,12 +149,12 @@ def _local_cluster(workers: int | None, device: str) -> Any:
             from dask_cuda import LocalCUDACluster
         except ImportError:
             raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
-        return LocalCUDACluster(n_workers=workers or gpus, threads_per_worker=1, dashboard_address=None)
+        return LocalCUDACluster(n_workers=workers or gpus, threads_per_worker=1, dashboard_address=":0")
     return LocalCluster(
         n_workers=workers or gpus or os.cpu_count() or 1,
         threads_per_worker=1,
         memory_limit=0,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=logging.ERROR,
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from miqd_builder.errors import UnreadableImageError
 from miqd_builder.images import decode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.schema import ORIGINAL, image_path
+from miqd_builder.store.parts import read_part
+from miqd_builder.store.schema import ORIGINAL, image_path, table_path
 from pipelines.context import Context
+from pipelines.degrade import candidate_psnrs
 
 BATCH_IMAGES = 32
 BATCH_BYTES = 256 * 2**20
@@ -22,55 +25,76 @@ BATCH_BYTES = 256 * 2**20
 Named = tuple[str, NDArray[np.uint8]]
 
 
-def image_batches(
-    context: Context, source: SourceImage, names: Sequence[str], hashes: Mapping[str, str]
-) -> Iterator[list[Named]]:
-    """Yield the named images of one source in batches of at most 32 images and 256 MB.
+class PartImages:
+    """The images of one part, as its part of ``variants`` records them.
 
     Args:
         context: the run.
-        source: the clean image.
-        names: degradations, canonical order; ``original`` first if it is wanted.
-        hashes: SHA-256 of the pixels of each degraded image, from ``variants``.
+        part: number of the part.
 
     Raises:
-        UnreadableImageError: the source or a stored image can't be read, or its pixels are not those in ``variants``.
+        StoreError: the part of ``variants`` is missing or damaged.
     """
-    batch: list[Named] = []
-    for name, pixels in _images(context, source, names):
-        if name != ORIGINAL and hashlib.sha256(pixels.tobytes()).hexdigest() != hashes.get(name):
-            raise UnreadableImageError(
-                f"The pixels of '{image_path(source.source_id, name)}' are not those of its row in variants."
-            )
-        batch.append((name, pixels))
-        if len(batch) == BATCH_IMAGES or (len(batch) + 1) * pixels.nbytes > BATCH_BYTES:
+
+    def __init__(self, context: Context, part: int) -> None:
+        self._context = context
+        self._psnrs = candidate_psnrs(context, part)
+        self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
+        table = read_part(context.folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
+        for row in table.to_pylist():
+            self._hashes[row["source_id"]][row["degradation"]] = row["pixel_sha256"]
+
+    def names(self, source_id: str) -> list[str]:
+        """Return what there is of one source: the original and its variants; nothing for a source that couldn't be degraded."""
+        known = self._hashes.get(source_id, {})
+        return [ORIGINAL, *(name for name in self._context.names if name in known)] if known else []
+
+    def batches(self, source: SourceImage, names: Sequence[str]) -> Iterator[list[Named]]:
+        """Yield some images of one source, in batches of at most 32 images and 256 MB.
+
+        Args:
+            source: the clean image.
+            names: some of :meth:`names`, in their order.
+
+        Raises:
+            UnreadableImageError: the source or a stored image can't be read, or its pixels are not those in ``variants``.
+        """
+        hashes = self._hashes[source.source_id]
+        batch: list[Named] = []
+        for name, pixels in self._images(source, names):
+            if name != ORIGINAL and hashlib.sha256(pixels.tobytes()).hexdigest() != hashes[name]:
+                raise UnreadableImageError(
+                    f"The pixels of '{image_path(source.source_id, name)}' are not those of its row in variants."
+                )
+            batch.append((name, pixels))
+            if len(batch) == BATCH_IMAGES or (len(batch) + 1) * pixels.nbytes > BATCH_BYTES:
+                yield batch
+                batch = []
+        if batch:
             yield batch
-            batch = []
-    if batch:
-        yield batch
 
+    def _images(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+        degraded = [name for name in names if name != ORIGINAL]
+        if ORIGINAL in names:
+            yield ORIGINAL, source.read()
+        yield from (self._stored if self._context.config.images == "png" else self._rendered)(source, degraded)
 
-def _images(context: Context, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
-    degraded = [name for name in names if name != ORIGINAL]
-    if ORIGINAL in names:
-        yield ORIGINAL, source.read()
-    if context.config.images == "none":
-        yield from _rendered(context, source, degraded)
-        return
-    for name in degraded:
-        path = f"images/{image_path(source.source_id, name)}"
-        try:
-            yield name, decode_png(context.folder.read(path))
-        except (FileNotFoundError, UnreadableImageError):
-            raise UnreadableImageError(
-                f"'{path}' is missing or damaged: delete the variants part that lists it and run again."
-            ) from None
+    def _stored(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+        for name in names:
+            path = f"images/{image_path(source.source_id, name)}"
+            try:
+                yield name, decode_png(self._context.folder.read(path))
+            except (FileNotFoundError, UnreadableImageError):
+                raise UnreadableImageError(
+                    f"'{path}' is missing or damaged: delete the variants part that lists it and run again."
+                ) from None
 
-
-def _rendered(context: Context, source: SourceImage, names: list[str]) -> Iterator[Named]:
-    if not names:
-        return
-    image = source.read()
-    mask = roi_mask(context.config.roi, source, image)
-    for variant in degradations.render(image, mask, source_id=source.source_id, seed=context.config.seed, names=names):
-        yield variant.degradation.name, variant.pixels
+    def _rendered(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+        if not names:
+            return
+        config = self._context.config
+        image = source.read()
+        mask = roi_mask(config.roi, source, image)
+        psnrs = self._psnrs.get(source.source_id, {})
+        for variant in degradations.render(image, mask, source_id=source.source_id, seed=config.seed, names=names, psnrs=psnrs):
+            yield variant.degradation.name, variant.pixels

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from miqd_builder.store.schema import SCHEMA_VERSION
 ROW_GROUP_BYTES = 64 * 2**20
 """Row groups are cut at this size in memory, below the 100 MB that viewers of Parquet data sets ask for."""
 
-_FINGERPRINT, _INPUTS, _COMPLETE = b"miqd.fingerprint", b"miqd.inputs", b"miqd.complete"
+_FINGERPRINT, _INPUTS, _COMPLETE, _EXTRA = b"miqd.fingerprint", b"miqd.inputs", b"miqd.complete", b"miqd.extra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,14 @@ class Footer:
         inputs: what the part was made from.
         complete: False if some of the wanted rows are missing (quarantined).
         rows: number of rows.
+        extra: what a table keeps beside its rows, for example the candidates' PSNRs of ``variants``.
     """
 
     fingerprint: str
     inputs: dict[str, Any]
     complete: bool
     rows: int
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def fingerprint(inputs: dict[str, Any]) -> str:
@@ -50,18 +52,28 @@ def fingerprint(inputs: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
-def write_part(folder: RunFolder, name: str, table: pa.Table, inputs: dict[str, Any], *, complete: bool = True) -> Footer:
+def write_part(
+    folder: RunFolder,
+    name: str,
+    table: pa.Table,
+    inputs: dict[str, Any],
+    *,
+    complete: bool = True,
+    extra: dict[str, Any] | None = None,
+) -> Footer:
     """Write a part atomically; the same table and inputs give the same bytes.
 
     Raises:
         StoreError: the disk is full or the folder can't be written.
     """
-    footer = Footer(fingerprint(inputs), inputs, complete, table.num_rows)
+    footer = Footer(fingerprint(inputs), inputs, complete, table.num_rows, extra or {})
     metadata = {
         _FINGERPRINT: footer.fingerprint.encode(),
         _INPUTS: json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode(),
         _COMPLETE: b"true" if complete else b"false",
     }
+    if footer.extra:
+        metadata[_EXTRA] = json.dumps(footer.extra, sort_keys=True, separators=(",", ":")).encode()
     table = table.replace_schema_metadata(metadata)
     per_row = max(1, table.nbytes // max(1, table.num_rows))
     buffer = io.BytesIO()
@@ -81,6 +93,7 @@ def read_footer(folder: RunFolder, name: str) -> Footer | None:
                 inputs=json.loads(pairs[_INPUTS]),
                 complete=pairs[_COMPLETE] == b"true",
                 rows=metadata.num_rows,
+                extra=json.loads(pairs.get(_EXTRA, b"{}")),
             )
     except (FileNotFoundError, pa.ArrowInvalid, KeyError, ValueError):
         return None

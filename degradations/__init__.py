@@ -1,0 +1,39 @@
+"""Degraded images, exactly repeatable: distortions, five severities each, and blends of two severities along a mask.
+
+Pure image code: NumPy arrays in, NumPy arrays out; no files, no global state.
+
+    for variant in degradations.render(image, mask, source_id="000000000139"):
+        print(variant.degradation.name, variant.psnr, variant.pixels.shape)
+"""
+
+from degradations import blur, digital, frost, imagenet_c, light, motion, noise, weather  # noqa: F401  (they register distortions)
+from degradations.errors import DegradationError, PluginError, RegistrationError, UnknownDegradationError
+from degradations.names import Degradation, names, parse, select
+from degradations.plugins import distortion, distortions, fingerprint, load_plugin
+from degradations.quality import SEVERITIES, Ranking, psnr
+from degradations.registry import MIQD_DISTORTIONS, Distortion, register
+from degradations.render import Variant, rank_candidates, render
+
+__all__ = [
+    "MIQD_DISTORTIONS",
+    "SEVERITIES",
+    "Degradation",
+    "DegradationError",
+    "Distortion",
+    "PluginError",
+    "Ranking",
+    "RegistrationError",
+    "UnknownDegradationError",
+    "Variant",
+    "distortion",
+    "distortions",
+    "fingerprint",
+    "load_plugin",
+    "names",
+    "parse",
+    "psnr",
+    "rank_candidates",
+    "register",
+    "render",
+    "select",
+]
