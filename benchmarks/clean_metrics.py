@@ -1,6 +1,6 @@
 """Clean metrics of the models of a zoo file on real photographs, beside the figures that a correct adapter must reproduce.
 
-    nice python benchmarks/clean_metrics.py --zoo ../shared/real/zoo.yaml --real ../shared/real
+    nice python benchmarks/clean_metrics.py [--real ../shared/real] [--zoo ZOO]
 
 Classifiers: top-1 on the prescaled and on the full-size photographs. Detectors and segmenters: COCO AP over all photographs.
 """
@@ -30,6 +30,7 @@ from miqd_builder.zoo.build import build
 from miqd_builder.zoo.catalog import load_zoo
 from miqd_builder.zoo.entry import ModelEntry
 
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 PRESCALED_SIDE = 227
 CHUNK = 32
 
@@ -37,14 +38,17 @@ CHUNK = 32
 def main() -> None:
     """Measure every chosen model and print one row each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zoo", type=Path, required=True, help="zoo file")
-    parser.add_argument("--real", type=Path, required=True, help="folder with coco/, imagenet/ and README.md")
+    parser.add_argument("--real", type=Path, default=REAL, help="folder with coco/, imagenet/ and README.md")
+    parser.add_argument("--zoo", type=Path, help="zoo file; default zoo.yaml in that folder")
     parser.add_argument("--models", nargs="*", default=["*"], help="names or patterns")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch on the CPU")
     arguments = parser.parse_args()
+    if not arguments.real.is_dir():
+        print(f"Skipped: there are no real photographs in '{arguments.real}'.")
+        return
     torch.set_num_threads(arguments.threads)
-    catalog = load_zoo([arguments.zoo])
+    catalog = load_zoo([arguments.zoo or arguments.real / "zoo.yaml"])
     names = {entry.name for task in {entry.task for entry in catalog} for entry in catalog.select(arguments.models, task)}
     expected = expected_figures(arguments.real / "README.md")
     print(f"{'model':28} {'task':4} {'measured':28} {'expected':62} {'ms/image':>9}", flush=True)

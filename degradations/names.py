@@ -83,7 +83,8 @@ def select(patterns: Iterable[str]) -> list[str]:
     """Return the names that match any of the patterns, in canonical order, each once.
 
     Args:
-        patterns: names or shell globs (``fog_*``, ``*_[45]``) over every registered distortion.
+        patterns: names or shell globs (``fog_*``, ``*_[45]``). A glob means those of the 250 that match; only if none
+            does, those of the further distortions (``frost_*``), so that nothing joins a run unasked.
 
     Raises:
         UnknownDegradationError: a pattern matches nothing, or there is no pattern.
@@ -91,10 +92,10 @@ def select(patterns: Iterable[str]) -> list[str]:
     if isinstance(patterns, str):
         patterns = [patterns]
     known = names(distortion.name for distortion in all_distortions())
-    everything, matched = set(known), set[str]()
+    everything, standard, matched = set(known), names(), set[str]()
     for pattern in patterns:
         # A plain name is looked up; only globs are compared with every name.
-        found = [pattern] if pattern in everything else fnmatch.filter(known, pattern)
+        found = [pattern] if pattern in everything else fnmatch.filter(standard, pattern) or fnmatch.filter(known, pattern)
         if not found:
             raise _unknown(pattern)
         matched.update(found)

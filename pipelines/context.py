@@ -104,7 +104,7 @@ def _open(config_json: str, run: str) -> Context:
     try:
         for module in config.plugins:
             degradations.load_plugin(module)
-        names = tuple(select_degradations(config.degradations))
+        names = tuple(degradations.select(config.degradations))
     except (degradations.PluginError, degradations.UnknownDegradationError) as error:
         raise ConfigError(str(error)) from None
     return Context(config, RunFolder(config.out), open_source(config.source), names, run)
@@ -128,11 +128,6 @@ def shipped_zoo() -> tuple[Path, ...]:
 @functools.lru_cache(maxsize=4)
 def _open_zoo(files: tuple[Path, ...]) -> Catalog:
     return load_zoo(files)
-
-
-def select_degradations(patterns: Sequence[str]) -> list[str]:
-    """Return the degradations of a run file; ``*`` alone means the database's 250, not the extra distortions."""
-    return degradations.names() if list(patterns) == ["*"] else degradations.select(patterns)
 
 
 def reusable_rows(keys: Sequence[tuple[str, str]], old: dict[str, Any] | None, inputs: dict[str, Any]) -> set[tuple[str, str]]:

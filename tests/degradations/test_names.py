@@ -41,8 +41,14 @@ def test_parse_says_what_a_name_stands_for():
     assert (background.region, background.roi_severity, background.bg_severity) == ("background", 1, 4)
 
 
+def test_globs_mean_the_250_before_the_further_distortions():
+    assert degradations.select(["*"]) == degradations.names()
+    assert {degradations.parse(name).distortion for name in degradations.select(["gaussian_*"])} == {"gaussian_noise"}
+    assert len(degradations.select(["frost_*"])) == 25
+
+
 def test_every_name_of_every_distortion_parses_to_itself():
-    names = degradations.select(["*"])
+    names = degradations.names(distortion.name for distortion in degradations.distortions())
     assert len(names) == 25 * len(degradations.distortions())
     for name in names:
         parsed = degradations.parse(name)

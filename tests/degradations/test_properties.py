@@ -13,6 +13,7 @@ import degradations
 from tests.degradations.pictures import ellipse, scene
 
 BUILT_IN = [d.name for d in degradations.distortions() if d.function.__module__.startswith("degradations.") and d.ranked]
+SOME_NAMES = [n for n in degradations.names(BUILT_IN) if n[-2:] in ("_1", "_3", "_5") or n.endswith(("fg5_bg2", "fg1_bg4"))]
 RANDOM = [name for name in BUILT_IN if degradations.distortion(name).random]
 
 
@@ -52,11 +53,10 @@ def test_any_image_gives_images_of_falling_quality(distortion, image, data):
 @settings(max_examples=25, deadline=None)
 @given(
     image=images(16),
-    names=st.lists(st.sampled_from(degradations.select(["*_[135]", "*_fg5_bg2", "*_fg1_bg4"])), min_size=1, max_size=6),
+    names=st.lists(st.sampled_from(SOME_NAMES), min_size=1, max_size=6),
     seed=st.integers(-3, 3),
 )
 def test_the_same_key_gives_the_same_bytes_in_any_order_and_subset(image, names, seed):
-    names = [name for name in names if degradations.parse(name).distortion in BUILT_IN]
     mask = ellipse(*image.shape[:2])
     together = list(degradations.render(image, mask, source_id="a", seed=seed, names=names))
     assert [variant.degradation.name for variant in together] == names

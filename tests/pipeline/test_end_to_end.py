@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.parts import read_footer
+from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
 
 TASKS = ("cls", "det", "ins")
 IDENTITY = ["source_id", "degradation", "distortion", "category", "region", "roi_severity", "bg_severity", "file_name"]
@@ -156,6 +161,33 @@ def test_subset_of_degradations_has_the_same_bytes(miqd, run_file: Path, tmp_pat
     subset = read(tmp_path / "one", "variants/*")
     assert len(subset) == 2
     assert all(rows[r["source_id"], "gaussian_noise_3"] == r["pixel_sha256"] for r in subset)
+
+
+def test_variants_keep_the_psnrs_of_the_candidates(miqd, run_file: Path, tmp_path: Path) -> None:
+    miqd("degrade", "--run", run_file)
+    footer = read_footer(RunFolder(str(tmp_path / "out")), "variants/part-00000.parquet")
+    assert footer is not None
+    psnrs = footer.extra["candidate_psnrs"]
+    assert set(psnrs) == {"scene_0", "scene_1"}
+    assert {name: len(values) for name, values in psnrs["scene_0"].items()} == {"darkness": 12, "gaussian_noise": 12}
+    rows = {(r["source_id"], r["degradation"]): r for r in read(tmp_path / "out", "variants/*")}
+    uniform = rows["scene_0", "darkness_3"]
+    assert psnrs["scene_0"]["darkness"][uniform["candidate_roi"] - 1] == uniform["psnr"]
+
+
+def test_plug_in_distortion_joins_labels_and_audit(run_file: Path, tmp_path: Path) -> None:
+    """In a process of its own, since a registered distortion stays."""
+    options = ["--plugin", "miqd_sensor_banding", "--set", "degradations=['sensor_banding_*']", "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests/plugin_example"), str(ROOT)])}
+    for command in (["label", "--task", "det", "--run", str(run_file), *options], ["audit", "--out", str(tmp_path / "out")]):
+        result = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *command], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+    assert "sensor_banding" in result.stdout
+    rows = read(tmp_path / "out", "labels/task=det/*")
+    assert len(rows) == 4 * 25
+    assert {(row["distortion"], row["category"]) for row in rows} == {("sensor_banding", "sensor")}
 
 
 def test_dry_run_writes_nothing(miqd, run_file: Path, tmp_path: Path) -> None:

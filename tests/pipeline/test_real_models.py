@@ -1,4 +1,4 @@
-"""The whole way with real networks: the demo zoo on the demo scenes, real weights on real photographs where they are at hand."""
+"""The whole way with real networks: the demo zoo on the demo scenes, real weights on real photographs."""
 
 from __future__ import annotations
 
