@@ -77,7 +77,9 @@ def _section(folder: RunFolder, task: str) -> str:
 
 
 def _panel(figure: Any) -> str:
-    return f'<div class="panel">{figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False})}</div>'
+    return (
+        f'<div class="panel">{figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False})}</div>'
+    )
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
