@@ -32,7 +32,8 @@ def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(data)) as file:
             image = ImageOps.exif_transpose(file)
             image.load()
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, ImportError):
+        # ImportError: ultralytics, once imported, replaces Image.open by one that asks for a HEIF package.
         raise UnreadableImageError(f"Image '{name}' is in no format that Pillow reads: convert it to PNG or JPEG.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"Image '{name}' is damaged ({error}): copy it again from its source.") from error

@@ -88,3 +88,9 @@ def test_png_is_lossless_and_repeatable(pixels: np.ndarray) -> None:
 def test_damaged_png(data: bytes) -> None:
     with pytest.raises(UnreadableImageError):
         decode_png(data)
+
+
+def test_unknown_format_when_ultralytics_has_replaced_pillows_open() -> None:
+    pytest.importorskip("ultralytics", reason="the optional extra ultralytics is not installed")
+    with pytest.raises(UnreadableImageError, match="no format that Pillow reads"):
+        decode_image(b"no image at all", "x")
