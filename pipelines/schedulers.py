@@ -138,9 +138,18 @@ def open_scheduler(name: str, *, workers: int | None, device: str) -> Iterator[S
         yield Dask(client)
 
 
+WORKER_ENVIRONMENT = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**27),
+}
+"""Workers keep freed memory: Dask's default gives it back after every layer of a network, which doubles its time on a CPU."""
+
+
 def _local_cluster(workers: int | None, device: str) -> Any:
     import logging
 
+    import dask
     from distributed import LocalCluster
 
     gpus = _gpu_count() if device == "cuda" else 0
@@ -150,13 +159,15 @@ def _local_cluster(workers: int | None, device: str) -> Any:
         except ImportError:
             raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
         return LocalCUDACluster(n_workers=workers or gpus, threads_per_worker=1, dashboard_address=":0")
-    return LocalCluster(
-        n_workers=workers or gpus or os.cpu_count() or 1,
-        threads_per_worker=1,
-        memory_limit=0,
-        dashboard_address=":0",
-        silence_logs=logging.ERROR,
-    )
+    environment = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
+    with dask.config.set(environment):
+        return LocalCluster(
+            n_workers=workers or gpus or os.cpu_count() or 1,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        )
 
 
 def _gpu_count() -> int:

@@ -27,6 +27,8 @@ from miqd_builder.demo.shapes import CLASS_NAMES
 from miqd_builder.demo.train import measure
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Detections
+from miqd_builder.zoo import build as adapters
+from miqd_builder.zoo.catalog import load_zoo
 
 ENTRIES = load_entries()
 LEAST = {"top1": 90.0, "box_AP": 50.0, "mask_AP": 40.0}
@@ -160,3 +162,11 @@ def test_truth_for_training_fits_its_masks(scenes, scale, mirrored):
         if mirrored:
             left = 320 - left - np.array([instance.box[2] for instance in scene.instances])
         assert np.allclose(truth.bboxes[:, 0].numpy(), left * scale, atol=1)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in load_zoo([ZOO]) if entry.task != "cls"])
+def test_an_image_without_objects_has_no_confident_detection(name):
+    adapter = adapters.build(load_zoo([ZOO])[name], category_ids=range(1, 9))
+    (answer,) = adapter.predict([np.full((240, 320, 3), 128, np.uint8)])
+    assert isinstance(answer, Detections)
+    assert len(answer.above(0.3).scores) == 0

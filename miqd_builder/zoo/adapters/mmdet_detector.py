@@ -104,12 +104,13 @@ class MMDetDetector(BatchedAdapter):
             masks = torch.as_tensor(found.masks).bool()
         if "masks" in found and not boxes.any():
             boxes = boxes_of_masks(torch.as_tensor(found.masks).bool())
+        # long: without a detection SOLOv2's labels are an empty float tensor.
         return Detections.from_raw(
             height=height,
             width=width,
             boxes=boxes.cpu().numpy(),
             scores=found.scores.float().cpu().numpy(),
-            category_ids=self._category_ids[found.labels.cpu().numpy()],
+            category_ids=self._category_ids[found.labels.long().cpu().numpy()],
             masks=None if masks is None else masks.cpu().numpy(),
         )
 
