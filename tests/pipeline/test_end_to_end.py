@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from miqd_builder.images import decode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
@@ -188,6 +189,14 @@ def test_plug_in_distortion_joins_labels_and_audit(run_file: Path, tmp_path: Pat
     rows = read(tmp_path / "out", "labels/task=det/*")
     assert len(rows) == 4 * 25
     assert {(row["distortion"], row["category"]) for row in rows} == {("sensor_banding", "sensor")}
+
+
+def test_contact_sheet_is_the_only_thing_written(miqd, run_file: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    assert miqd("degrade", "--run", run_file, "--contact-sheet", sheet).code == 0
+    height, width, _ = decode_png(sheet.read_bytes()).shape
+    assert height > 10 * 48 and width > 5 * 64
+    assert not (tmp_path / "out").exists()
 
 
 def test_dry_run_writes_nothing(miqd, run_file: Path, tmp_path: Path) -> None:
