@@ -43,6 +43,22 @@ def test_detections_are_those_of_its_own_predict(name: str, images: list[np.ndar
             assert ours.masks == encode_masks(result.masks.data.bool().numpy()[order][area])
 
 
+@pytest.mark.parametrize("size", [(427, 640), (480, 640), (640, 640), (428, 640), (640, 361), (2, 640)])
+def test_masks_enlarged_in_their_boxes_are_the_packages_own(size: tuple[int, int]) -> None:
+    from ultralytics.utils import ops
+
+    from miqd_builder.zoo.adapters.ultralytics_detector import masks_in_boxes
+
+    random = torch.Generator().manual_seed(0)
+    rows, columns = (8 * -(-length // 32) for length in size)
+    prototypes, coefficients = (torch.randn(shape, generator=random) for shape in [(32, rows, columns), (30, 32)])
+    corners = torch.rand(30, 2, 2, generator=random).sort(dim=1).values * torch.tensor([size[1], size[0]])
+    boxes = corners.flatten(1)
+    theirs = ops.process_mask_native(prototypes, coefficients, boxes, size).bool().numpy()
+    assert theirs.any() or size == (2, 640)
+    np.testing.assert_array_equal(masks_in_boxes(coefficients, prototypes, boxes, size), theirs)
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional as F
 from ultralytics.data.augment import LetterBox
 from ultralytics.nn import tasks
 from ultralytics.utils import ROOT, nms, ops
@@ -22,6 +24,8 @@ from miqd_builder.zoo.weights import load_weights
 
 INPUT_SIZE = 640
 """Longer side of the image in the network, in pixels."""
+STRIDE = 4
+"""Pixels of the padded image for a cell of a segmenter's prototypes, in both directions."""
 MIN_SCORE = 0.01
 NMS_IOU = 0.6
 NO_TIME_LIMIT = 1e9
@@ -125,13 +129,58 @@ class UltralyticsDetector(BatchedAdapter):
         )
 
     def _masks(self, coefficients: Any, prototypes: Any, boxes: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Masks in pixels of the original image, as ``YOLO.predict`` with ``retina_masks`` makes them.
-
-        On the CPU two at a time: they then stay in the cache, which halves the time and changes no bit.
-        """
+        """Masks in pixels of the original image, as ``YOLO.predict`` with ``retina_masks`` makes them."""
+        if self.device.type == "cpu" and max(size) == INPUT_SIZE:
+            return masks_in_boxes(coefficients, prototypes, boxes, size)
+        # Few at a time, so that they stay in the cache of a CPU.
         step = 2 if self.device.type == "cpu" else max(1, len(boxes))
         parts = [
             ops.process_mask_native(prototypes, coefficients[i : i + step], boxes[i : i + step], size)
             for i in range(0, len(boxes), step)
         ]
         return torch.cat(parts).bool().cpu().numpy() if parts else np.zeros((0, *size), np.bool_)
+
+
+def masks_in_boxes(coefficients: Any, prototypes: Any, boxes: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Masks of an image that the letterbox pads but doesn't scale, enlarged inside their boxes only.
+
+    ``ops.process_mask_native`` enlarges whole planes of prototypes until the padding is whole cells, cuts it off and enlarges
+    the rest to pixels. The cells around a box give the same bits inside it, for a fraction of the work.
+
+    Args:
+        coefficients: float ``(n, channels)``.
+        prototypes: float ``(channels, rows, columns)``, a cell for ``STRIDE`` x ``STRIDE`` pixels of the padded image.
+        boxes: float ``(n, 4)``, x1, y1, x2, y2 in pixels of the image.
+        size: height and width of the image in pixels, the longer one ``INPUT_SIZE``.
+
+    Returns:
+        bool ``(n, height, width)``.
+    """
+    channels, rows, columns = prototypes.shape
+    planes = (coefficients @ prototypes.float().view(channels, -1)).view(-1, rows, columns)
+    padding = STRIDE * rows - size[0], STRIDE * columns - size[1]
+    top, left = (round(pixels / 2 - 0.1) for pixels in padding)
+    scale = math.gcd(STRIDE, *padding, *(pixels // 2 for pixels in padding))
+    if scale > 1:
+        if scale < STRIDE:
+            planes = F.interpolate(planes[None], scale_factor=STRIDE // scale, mode="bilinear")[0]
+        height, width = size[0] // scale, size[1] // scale
+        planes = planes[:, top // scale : top // scale + height, left // scale : left // scale + width]
+        top = left = 0
+    else:
+        scale = STRIDE
+    masks = np.zeros((len(boxes), *size), np.bool_)
+    # A pixel x is inside where x1 <= x < x2.
+    for mask, plane, (x1, y1, x2, y2) in zip(masks, planes, boxes.ceil().int().tolist(), strict=True):
+        if x1 < x2 and y1 < y2:
+            across = _cells(x1 + left, x2 + left, scale, plane.shape[1])
+            down = _cells(y1 + top, y2 + top, scale, plane.shape[0])
+            part = F.interpolate(plane[None, None, slice(*down), slice(*across)], scale_factor=scale, mode="bilinear")
+            x, y = x1 + left - scale * across[0], y1 + top - scale * down[0]
+            mask[y1:y2, x1:x2] = part[0, 0, y : y + y2 - y1, x : x + x2 - x1].numpy() > 0
+    return masks
+
+
+def _cells(start: int, stop: int, scale: int, limit: int) -> tuple[int, int]:
+    """Range of the cells around a range of pixels, with a neighbour on either side where there is one."""
+    return max(0, start // scale - 1), min(limit, -(-stop // scale) + 1)
