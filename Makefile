@@ -10,10 +10,10 @@ ARGS ?=
 EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-zoo real degrade label audit test lint bench clean
+.PHONY: help setup demo demo-zoo real degrade label audit zoo-refresh zoo-sweep test lint bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Make .venv and install everything into it (no compiling, about a minute)
 
@@ -54,6 +54,14 @@ label: $(READY) ## Label them: make label TASK=det RUN=my.yaml
 
 audit: $(READY) ## Summarise the labels and write the report: make audit TASK=ins RUN=my.yaml
 	$(BIN)/miqd audit --task $(TASK) --run $(RUN) $(ARGS)
+
+zoo-refresh: $(READY) ## Write the zoo files again from the installed packages (cls, det, ins)
+	$(BIN)/python -m miqd_builder.zoo.refresh model_zoo_configs
+
+zoo-sweep: $(READY) ## Build, check and measure every model with random weights on the CPU (resumable, about an hour)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
+	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md $(ARGS) \
+		$(addprefix --zoo ,$(filter-out %/demo.yaml,$(wildcard model_zoo_configs/*.yaml)))
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

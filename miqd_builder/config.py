@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from miqd_builder.errors import ConfigError, did_you_mean
 
-TASKS = ("cls", "det", "ins")
-Task = Literal["cls", "det", "ins"]
+TASKS = ("cls", "det", "ins", "seg")
+Task = Literal["cls", "det", "ins", "seg"]
 
 _PATHS = ("out", "zoo", "source.images", "source.labels", "source.annotations", "source.quality", "roi.path")
 
@@ -30,12 +30,26 @@ class SourceConfig(_Section):
     annotations: Path | None = None
     top_k_per_class: PositiveInt | None = None
     quality: Path | None = None
+    category_ids: tuple[NonNegativeInt, ...] | None = Field(None, description="Pixel values of label PNGs that are classes.")
+
+    @field_validator("category_ids", mode="before")
+    @classmethod
+    def _expand_ranges(cls, value: Any) -> Any:
+        """``[1-150]`` is short for 1, 2 .. 150."""
+        if not isinstance(value, list):
+            return value
+        ids: list[Any] = []
+        for item in value:
+            first, dash, last = str(item).partition("-")
+            is_range = bool(dash) and first.isdigit() and last.isdigit()
+            ids += range(int(first), int(last) + 1) if is_range else [item]
+        return ids
 
 
 class RoiConfig(_Section):
     """Where the regions of interest come from."""
 
-    kind: Literal["annotations", "masks", "saliency"] = "saliency"
+    kind: Literal["annotations", "masks", "saliency", "dino"] = "saliency"
     path: Path | None = None
 
 
@@ -49,6 +63,7 @@ class RunConfig(_Section):
     degradations: tuple[str, ...] = ("*",)
     plugins: tuple[str, ...] = Field((), description="Modules that register further distortions.")
     images: Literal["png", "none"] = "png"
+    full_reference: tuple[Literal["ssim", "ms_ssim"], ...] = Field((), description="Further columns of variants, beside psnr.")
     zoo: tuple[Path, ...] = ()
     models: tuple[str, ...] = ("*",)
     recipe: str = "miqd_v1"
@@ -58,6 +73,7 @@ class RunConfig(_Section):
     scheduler: str = "dask"
     workers: PositiveInt | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the networks, where their back end knows it.")
     limit: PositiveInt | None = None
 
     @field_validator("scheduler")
@@ -66,6 +82,11 @@ class RunConfig(_Section):
         if value not in ("inline", "dask") and "://" not in value:
             raise ValueError(f"expected inline, dask or tcp://host:port, got '{value}'")
         return value
+
+    @property
+    def joins_cluster(self) -> bool:
+        """Whether the work is done by the workers of a cluster that runs already."""
+        return "://" in self.scheduler
 
 
 def load_run(
@@ -80,7 +101,7 @@ def load_run(
 
     Args:
         file: YAML run file; None for a run that the settings describe alone.
-        task: cls, det or ins; the fields under ``tasks.<task>`` of the run file override the others.
+        task: cls, det, ins or seg; the fields under ``tasks.<task>`` of the run file override the others.
         settings: ``key=value`` with a dotted key and a YAML value; the last word. Relative paths start at the current folder.
         out: run folder, overrides the run file's.
         options: further fields by name; None means not given.
@@ -117,7 +138,7 @@ def check_task(task: str) -> Task:
     """Return the task's name.
 
     Raises:
-        ConfigError: it is none of cls, det, ins.
+        ConfigError: there is none of that name.
     """
     if task not in TASKS:
         raise ConfigError(f"Unknown task '{task}': expected one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
@@ -169,6 +190,8 @@ def _resolve_paths(fields: dict[str, Any], base: Path) -> None:
             continue
         value = section[key]
         section[key] = [_absolute(v, base) for v in value] if isinstance(value, list) else _absolute(value, base)
+    if str(fields.get("recipe")).endswith((".yaml", ".yml")):
+        fields["recipe"] = _absolute(fields["recipe"], base)
 
 
 def _absolute(path: Any, base: Path) -> Any:

@@ -14,12 +14,24 @@ class ConfigError(MiqdError):
     """The run file, the command line, the zoo or the inputs are wrong; nothing was written."""
 
 
+class DownloadError(MiqdError):
+    """A file can't be downloaded, or what came is not the expected one; nothing that was there is lost."""
+
+
 class UnreadableImageError(MiqdError):
     """One image can't be decoded; its source is quarantined and the run goes on."""
 
 
+class InvalidResponsesError(MiqdError):
+    """A part of responses breaks their contract; it gets no scores until it is written again, and the run goes on."""
+
+
 class StoreError(MiqdError):
     """A part or a run folder is damaged, locked or of another version."""
+
+
+class LostSchedulerError(MiqdError):
+    """The connection to a running Dask scheduler broke off; finished parts are kept."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

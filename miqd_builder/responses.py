@@ -111,7 +111,46 @@ class Detections:
         )
 
 
-Response = Classification | Detections
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Answer of a semantic segmenter: at most one class for each pixel. A map of label PNGs takes the same form.
+
+    Attributes:
+        height, width: size of the image in pixels.
+        category_ids: int32 ``(n,)``, the classes that are present, rising: pixel values of the label PNGs.
+        masks: COCO compressed RLE ``counts`` of the full image size, one for each class; no pixel is in two of them.
+    """
+
+    height: int
+    width: int
+    category_ids: NDArray[np.int32]
+    masks: list[bytes]
+
+    @classmethod
+    def from_map(cls, classes: NDArray[np.integer]) -> Segmentation:
+        """Return the segmentation of a class map.
+
+        Args:
+            classes: integers ``(height, width)``, the category id of each pixel; below 0 for a pixel of no class.
+
+        Raises:
+            ValueError: it isn't a non-empty integer array of two dimensions.
+        """
+        if classes.ndim != 2 or not classes.size or not np.issubdtype(classes.dtype, np.integer):
+            raise ValueError(f"expected a map of integers (height, width), got {classes.dtype} {classes.shape}")
+        height, width = classes.shape
+        masks = encode_map(classes)
+        return cls(height, width, np.array(list(masks), np.int32), list(masks.values()))
+
+    def to_map(self) -> NDArray[np.int32]:
+        """Return the category id of each pixel, int32 ``(height, width)``; -1 for a pixel of no class."""
+        classes = np.full((self.height, self.width), -1, np.int32)
+        for category_id, mask in zip(self.category_ids, decode_masks(self.masks, self.height, self.width), strict=True):
+            classes[mask] = category_id
+        return classes
+
+
+Response = Classification | Detections | Segmentation
 
 
 def encode_masks(masks: NDArray[np.bool_]) -> list[bytes]:
@@ -125,6 +164,27 @@ def encode_masks(masks: NDArray[np.bool_]) -> list[bytes]:
     for mask, column in zip(masks, columns, strict=True):
         column[:] = cv2.transpose(mask.astype(np.uint8))
     return [rle["counts"] for rle in coco_mask.encode(columns.transpose(2, 1, 0))] if n else []
+
+
+def encode_map(classes: NDArray[np.integer]) -> dict[int, bytes]:
+    """Encode a class map ``(height, width)`` as COCO compressed RLE counts of each class in it, rising; negative is no class.
+
+    One pass over the runs of all classes: a map holds dozens of them.
+    """
+    from pycocotools import mask as coco_mask
+
+    height, width = classes.shape
+    pixels = classes.T.ravel()  # RLE runs down the columns
+    edges = np.concatenate([[0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1, [pixels.size]])
+    starts, stops, owners = edges[:-1], edges[1:], pixels[edges[:-1]]
+    masks = {}
+    for category_id in np.unique(owners[owners >= 0]):
+        own = owners == category_id
+        turns = np.column_stack([starts[own], stops[own]]).ravel()
+        runs = np.diff(turns, prepend=0, append=pixels.size)
+        rle = {"size": [height, width], "counts": runs if runs[-1] else runs[:-1]}
+        masks[int(category_id)] = coco_mask.frPyObjects(rle, height, width)["counts"]
+    return masks
 
 
 def decode_masks(counts: Sequence[bytes], height: int, width: int) -> NDArray[np.bool_]:

@@ -1,8 +1,9 @@
-"""Binary masks of the region of interest: from annotations, from files, or by saliency."""
+"""Binary masks of the region of interest: from annotations, from files, by saliency, or by a network's attention."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,31 @@ from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.images import decode_image
 from miqd_builder.responses import decode_masks
 from miqd_builder.sources import SourceImage, SourceSet
+from miqd_builder.zoo.cache import file_sha256, verified_file
+from miqd_builder.zoo.entry import Checkpoint, ModelEntry
 
 SALIENCY_VERSION = 1
+DINO_VERSION = 1
+
+DINO = ModelEntry(
+    name="roi_dino",
+    task="cls",
+    backend="timm",
+    arch="vit_small_patch16_224.dino",
+    checkpoint=Checkpoint(hub="timm/vit_small_patch16_224.dino"),
+    license="Apache-2.0",
+)
+"""The transformer behind ``roi.kind: dino`` where ``roi.path`` names no other weights; ``miqd zoo fetch`` knows its name."""
 
 
 def check_roi(config: RoiConfig, sources: SourceSet) -> None:
     """Refuse a setting that can't give a mask for any source.
 
     Raises:
-        ConfigError: the mask folder is missing or lacks masks, or the source has no annotations.
+        ConfigError: the mask folder is missing or lacks masks, the source has no annotations, or DINO's weights are missing.
     """
+    if config.kind == "dino":
+        _dino_weights(config)
     if config.kind == "annotations" and all(image.truth is None for image in sources.images):
         raise ConfigError("roi.kind 'annotations' needs a source with annotations: use source.kind coco, or roi.kind saliency.")
     if config.kind != "masks":
@@ -43,6 +59,10 @@ def roi_mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -
         return annotation_mask(source, image)
     if config.kind == "masks":
         return _mask_file(config, source, image)
+    if config.kind == "dino":
+        from miqd_builder.dino import dino_mask
+
+        return dino_mask(image, _dino_entry(config))
     return spectral_residual(image)
 
 
@@ -55,7 +75,23 @@ def roi_fingerprint(config: RoiConfig, source: SourceImage) -> str:
             return "masks " + hashlib.sha256((config.path / f"{source.source_id}_binary_mask.png").read_bytes()).hexdigest()
         except OSError:
             return "masks unreadable"
+    if config.kind == "dino":
+        return f"dino {DINO_VERSION} {file_sha256(_dino_weights(config))}"
     return f"saliency {SALIENCY_VERSION}"
+
+
+def _dino_entry(config: RoiConfig) -> ModelEntry:
+    return DINO if config.path is None else DINO.model_copy(update={"checkpoint": Checkpoint(path=config.path)})
+
+
+def _dino_weights(config: RoiConfig) -> Path:
+    """Return the file of DINO's weights, after checking its hash where one is known."""
+    if config.path is not None and not config.path.is_file():
+        raise ConfigError(
+            f"roi.kind 'dino': roi.path '{config.path}' is no file. Give the weights of a DINO vision transformer, or leave it "
+            f"out and run: miqd zoo fetch {DINO.name}"
+        )
+    return verified_file(_dino_entry(config))
 
 
 def annotation_mask(source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines import zoo_cli
+from pipelines import formats_cli, zoo_cli
+from pipelines.interruption import Interruption
 from pipelines.options import (
     COMPLETE,
     INTERRUPTED,
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(zoo_cli.app, name="zoo")
+app.add_typer(formats_cli.app)
 
 
 @app.command()
@@ -58,12 +60,16 @@ def degrade(
     ] = None,
 ) -> None:
     """Render the degraded images and the variants table."""
+    from miqd_builder.store.folder import RunFolder
+    from miqd_builder.store.lock import refuse_if_held
     from pipelines import console
     from pipelines.degrade import write_contact_sheet
     from pipelines.run import plan_degrade, run_degrade
 
     options = {"limit": limit, "images": images, "scheduler": scheduler, "workers": workers, "plugins": plugin}
     config = load(run, task, out, settings, **options)
+    if not dry_run and contact_sheet is None:
+        refuse_if_held(RunFolder(config.out))
     plan = plan_degrade(config)
     if contact_sheet is not None:
         write_contact_sheet(plan.context, contact_sheet)
@@ -75,7 +81,7 @@ def degrade(
     stages = run_degrade(plan)
     console.show_stages(stages)
     console.hint(
-        f"Degraded images and variants are in {config.out}. Next: miqd label --task det|cls|ins with the same run file."
+        f"Degraded images and variants are in {config.out}. Next: miqd label --task det|cls|ins|seg with the same run file."
     )
     _exit(stages)
 
@@ -88,13 +94,17 @@ def label(
     settings: Settings = None,
     limit: Limit = None,
     images: Images = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="Rules that turn responses into labels.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Rules that turn responses into labels: a name, or a YAML file.")
+    ] = None,
     scheduler: SchedulerName = None,
     workers: Workers = None,
     plugin: Plugins = None,
     dry_run: DryRun = False,
 ) -> None:
     """Let the models look at the degraded images and write responses, scores and labels."""
+    from miqd_builder.store.folder import RunFolder
+    from miqd_builder.store.lock import refuse_if_held
     from pipelines import console
     from pipelines.run import plan_label, run_label
 
@@ -108,6 +118,8 @@ def label(
         "plugins": plugin,
     }
     config = load(run, task, out, settings, **options)
+    if not dry_run:
+        refuse_if_held(RunFolder(config.out))
     plan = plan_label(config, task)
     console.show_plan(plan)
     if dry_run:
@@ -125,6 +137,10 @@ def audit(
     task: TaskOption = None,
     out: Out = None,
     settings: Settings = None,
+    fingerprint: Annotated[
+        bool, typer.Option("--fingerprint", help="Only print the statistics of the labels beside the paper's, with intervals.")
+    ] = False,
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap draws for the intervals.")] = 1000,
 ) -> None:
     """Summarise how each distortion hurts, and write report/index.html."""
     from miqd_builder.audit.report import write_report
@@ -132,6 +148,11 @@ def audit(
     from pipelines import console
 
     url = run_folder(run, out, settings, task)
+    if fingerprint:
+        from pipelines.formats_console import show_fingerprints
+
+        show_fingerprints(url, [task] if task else None, resamples)
+        return
     for name in write_report(RunFolder(url), tasks=[task] if task else None):
         console.show_audit(url, name)
     console.hint(f"Report: {url}/report/index.html")
@@ -146,23 +167,39 @@ def status(
 ) -> None:
     """Say what is done, missing and quarantined."""
     from miqd_builder.store.folder import RunFolder
-    from pipelines import console
+    from pipelines.status import show_failures, show_status
 
     folder = RunFolder(run_folder(run, out, settings, None))
-    console.show_status(folder)
-    if console.show_failures(folder, full=failed):
+    show_status(folder)
+    if show_failures(folder, full=failed):
         raise typer.Exit(QUARANTINED)
 
 
 @app.command()
-def verify(run: Run = None, out: Out = None, settings: Settings = None) -> None:
+def verify(
+    run: Run = None,
+    out: Out = None,
+    settings: Settings = None,
+    recompute: Annotated[
+        float | None,
+        typer.Option("--recompute", metavar="FRACTION", help="Also compute this share of the parts again and compare: 0.01."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Chooses the parts for --recompute.")] = 0,
+) -> None:
     """Read every part and image again and name what is damaged."""
+    from miqd_builder.errors import ConfigError
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.store.verification import verify_folder
     from pipelines import console
 
+    if recompute is not None and not 0 < recompute <= 1:
+        raise ConfigError(f"--recompute {recompute:g}: expected a share of the parts, above 0 and at most 1.")
     folder = RunFolder(run_folder(run, out, settings, None))
     problems = console.show_verification(verify_folder(folder))
+    if recompute is not None:
+        from pipelines.recompute import recompute as compute_again
+
+        problems += console.show_verification(compute_again(folder, recompute, seed), done="Computed again and compared")
     if problems:
         raise typer.Exit(QUARANTINED)
 
@@ -180,17 +217,18 @@ def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 1."""
     from miqd_builder.errors import MiqdError
 
-    try:
-        code = app(standalone_mode=False)
-    except MiqdError as error:
-        _fail(f"Error: {error}", WRONG_USE)
-    except UsageError as error:
-        error.show()  # type: ignore[attr-defined]
-        sys.exit(WRONG_USE)
-    except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
-    if code == INTERRUPTED:
-        _fail("Interrupted. Finished parts are kept: run the same command again to go on.", INTERRUPTED)
+    with Interruption() as interruption:
+        try:
+            code = app(standalone_mode=False)
+        except MiqdError as error:
+            _fail(f"Error: {error}", WRONG_USE)
+        except UsageError as error:
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(WRONG_USE)
+        except (typer.Abort, KeyboardInterrupt):
+            code = INTERRUPTED
+    if interruption.code is not None:
+        _fail("Interrupted. Finished parts are kept: run the same command again to go on.", interruption.code)
     sys.exit(code if isinstance(code, int) else COMPLETE)
 
 

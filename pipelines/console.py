@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -11,16 +11,14 @@ from rich.table import Table
 
 from miqd_builder.audit import statistics
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.parts import read_footer
-from miqd_builder.store.quarantine import read_failures
-from miqd_builder.store.record import RunRecord
+from miqd_builder.zoo.build import precision_of
 
 if TYPE_CHECKING:
-    from miqd_builder.zoo.entry import ModelEntry
     from pipelines.run import Plan, StageSummary
 
 out = Console(highlight=False, soft_wrap=True)
 MAX_NOTES = 5
+MAX_MODELS = 12
 BYTES_PER_IMAGE = 600_000
 """Stored size of a degraded image, about that of a noisy 500x375 PNG; for the estimate of a plan."""
 
@@ -42,7 +40,8 @@ def show_plan(plan: Plan) -> None:
     for entry in plan.entries:
         parts = plan.respond[entry.name]
         done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
-        out.print(f"Model        {entry.name} ({entry.backend}): {plan.looks_in(parts)} images to look at ({done})")
+        how = entry.backend if config.precision == "float32" else f"{entry.backend}, {precision_of(entry, config.precision)}"
+        out.print(f"Model        {entry.name} ({how}): {plan.looks_in(parts)} images to look at ({done})")
     if plan.entries:
         out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
     out.print(f"Scheduler    {config.scheduler}, device {config.device}")
@@ -63,12 +62,34 @@ def show_stages(stages: Sequence[StageSummary]) -> None:
     out.print(table)
     for stage in stages:
         if stage.seconds:
-            spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stage.seconds.most_common())
-            out.print(f"Worker time in {stage.stage}: {spent}")
+            out.print(f"Worker time in {stage.stage}: {by_step(stage.seconds)}")
+            _show_models(stage.seconds)
         show_notes(stage.notes)
     failures = sum(stage.failures for stage in stages)
     if failures:
         out.print(f"{failures} quarantined: 'miqd status --failed' names them, the next run tries them again.", style="yellow")
+
+
+def by_step(seconds: Mapping[str, float]) -> str:
+    """Return the seconds of each step, summed over the models, the longest first."""
+    steps: Counter[str] = Counter()
+    for key, spent in seconds.items():
+        steps[key.partition(":")[0]] += spent  # type: ignore[assignment]
+    return ", ".join(f"{step} {spent:.1f} s" for step, spent in steps.most_common())
+
+
+def _show_models(seconds: Mapping[str, float]) -> None:
+    """Print where the time of each model went, the slowest first."""
+    models: dict[str, dict[str, float]] = defaultdict(dict)
+    for key, spent in seconds.items():
+        step, of_model, model = key.partition(":")
+        if of_model:
+            models[model][step] = spent
+    slowest = sorted(models, key=lambda model: -sum(models[model].values()))
+    for model in slowest[:MAX_MODELS]:
+        out.print(f"  {model}: {by_step(models[model])}")
+    if len(slowest) > MAX_MODELS:
+        out.print(f"  ... and {len(slowest) - MAX_MODELS} faster models")
 
 
 def show_notes(notes: Sequence[str]) -> None:
@@ -120,42 +141,7 @@ def _cell(row: dict[str, Any] | None) -> str:
     return f"{consistency} ({accuracy})"
 
 
-def show_status(folder: RunFolder) -> None:
-    """Print which parts are done, for each table, task and model."""
-    record = RunRecord.load(folder)
-    assert record is not None
-    sources = sum(map(len, record.parts))
-    out.print(f"Run folder {folder.url}: {sources} images x {len(record.degradations)} degradations, seed {record.seed}")
-    table = Table(box=None, pad_edge=False)
-    for column in ("table", "parts done", "incomplete", "rows"):
-        table.add_column(column, justify="left" if column == "table" else "right")
-    for name, parts in _tables(folder).items():
-        footers = [footer for part in parts if (footer := read_footer(folder, part)) is not None]
-        complete = sum(footer.complete for footer in footers)
-        table.add_row(name, f"{complete}/{len(record.parts)}", str(len(footers) - complete), str(sum(f.rows for f in footers)))
-    out.print(table)
-
-
-def _tables(folder: RunFolder) -> dict[str, list[str]]:
-    tables: dict[str, list[str]] = {}
-    for pattern in ("variants/*.parquet", "responses/*/*/*.parquet", "scores/*/*/*.parquet", "labels/*/*.parquet"):
-        for name in folder.list(pattern):
-            tables.setdefault(name.rsplit("/", 1)[0], []).append(name)
-    return tables
-
-
-def show_failures(folder: RunFolder, *, full: bool) -> int:
-    """Print what is quarantined, one line each if ``full``; returns how many there are."""
-    failures = read_failures(folder)
-    if failures:
-        out.print(f"{len(failures)} quarantined; the next run tries them again.", style="yellow")
-    for failure in failures if full else []:
-        what = " ".join(filter(None, (failure.source_id, failure.model)))
-        out.print(f"  {failure.stage} {what}: {failure.error}: {failure.message}")
-    return len(failures)
-
-
-def show_verification(checked: Iterator[tuple[str, str | None]]) -> int:
+def show_verification(checked: Iterator[tuple[str, str | None]], *, done: str = "Checked") -> int:
     """Print what is wrong and how much was checked; returns the number of problems."""
     count = problems = 0
     for name, problem in checked:
@@ -163,28 +149,5 @@ def show_verification(checked: Iterator[tuple[str, str | None]]) -> int:
         if problem is not None:
             problems += 1
             out.print(f"{name} {problem}.", style="red")
-    out.print(f"Checked {count} files, {problems} with problems.", style="red" if problems else "green")
+    out.print(f"{done} {count} files, {problems} with problems.", style="red" if problems else "green")
     return problems
-
-
-def show_zoo(entries: Sequence[ModelEntry], *, as_json: bool) -> None:
-    """Print the models as a table or as JSON."""
-    if as_json:
-        print(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=1))
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "task", "backend", "metric", "license", "paper"):
-        table.add_column(column)
-    for entry in entries:
-        metric = f"{entry.metric.name} {entry.metric.value:g}" if entry.metric else "-"
-        table.add_row(entry.name, entry.task, entry.backend, metric, entry.license or "-", entry.paper or "-")
-    out.print(table)
-
-
-def show_zoo_verification(checked: Iterable[tuple[ModelEntry, str | None]]) -> int:
-    """Print what is wrong with each model, a line each; returns how many failed."""
-    failed = 0
-    for entry, problem in checked:
-        failed += problem is not None
-        out.print(f"{entry.name} ({entry.task}): {problem or 'ok'}", style="red" if problem else "green")
-    return failed

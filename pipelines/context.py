@@ -57,9 +57,12 @@ class Context:
 
     def variants_inputs(self, ids: Sequence[str]) -> dict[str, Any]:
         """What the variants of these sources depend on."""
+        # Parts without further measures keep the fingerprint that they always had.
+        measures = {"full_reference": self.record.full_reference} if self.record.full_reference else {}
         return {
             "table": "variants",
             "images": self.config.images,
+            **measures,
             "sources": {source.source_id: self.source_fingerprint(source) for source in self.part_sources(ids)},
             "distortions": self.distortion_fingerprints,
             "degradations": fingerprint_of(*self.names),

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 import degradations
 from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.full_reference import full_reference
 from miqd_builder.images import encode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.folder import TEMPORARY
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
-from miqd_builder.store.schema import VARIANTS, image_path, table_path
+from miqd_builder.store.schema import image_path, table_path, variants_schema
 from pipelines.context import Context, reusable_rows, task_context
 from pipelines.schedulers import Report, Task
 
@@ -41,6 +41,7 @@ class PartResult:
         failures: number of quarantined things.
         notes: what a user should know, such as empty ROI masks.
         seconds: time spent by stage step.
+        again: what another worker should try, since this one could not.
     """
 
     computed: int = 0
@@ -48,6 +49,7 @@ class PartResult:
     failures: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    again: Task | None = None
 
 
 def degrade_part(task: Task, report: Report) -> PartResult:
@@ -84,7 +86,7 @@ def degrade_part(task: Task, report: Report) -> PartResult:
     if context.config.images == "png":
         context.folder.flush()
     write_failures(context.folder, f"degrade-part-{part:05d}", failures)
-    table = pa.Table.from_pylist(rows, schema=VARIANTS)
+    table = pa.Table.from_pylist(rows, schema=variants_schema(context.record.full_reference))
     write_part(context.folder, name, table, inputs, complete=not failures, extra={PSNRS: psnrs})
     return result
 
@@ -149,8 +151,8 @@ def _degrade_source(
     if not mask.any() or mask.all():
         result.notes.append(f"The ROI mask of '{source.source_id}' is {'full' if mask.any() else 'empty'}.")
     if context.config.images == "png":
-        _clear_leftovers(context, source.source_id)
-    known, seed = psnrs[source.source_id], context.config.seed
+        context.folder.remove_temporary_images([source.source_id])
+    known, seed, measures = psnrs[source.source_id], context.config.seed, context.record.full_reference
     for variant in degradations.render(image, mask, source_id=source.source_id, seed=seed, names=names, psnrs=dict(known)):
         d = variant.degradation
         if variant.candidate_psnrs:
@@ -174,10 +176,5 @@ def _degrade_source(
             "candidate_roi": variant.candidate_roi,
             "candidate_bg": variant.candidate_bg,
             "pixel_sha256": hashlib.sha256(variant.pixels.tobytes()).hexdigest(),
+            **(full_reference(measures, image, variant.pixels) if measures else {}),
         }
-
-
-def _clear_leftovers(context: Context, source_id: str) -> None:
-    if context.folder.local:
-        for path in Path(context.folder.path(f"images/{source_id}")).glob(f"*{TEMPORARY}"):
-            path.unlink(missing_ok=True)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from miqd_builder.errors import ConfigError, StoreError
 from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.response_table import Answer, responses_table
 from miqd_builder.store.schema import ORIGINAL, table_path
-from miqd_builder.zoo.build import build
+from miqd_builder.zoo.build import build, precision_of
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, fingerprint_of, reusable_rows
 from pipelines.degrade import FATAL, PartResult
@@ -49,7 +50,10 @@ def _model_fingerprint(context: Context, task: str, entry: ModelEntry) -> str:
     key = (context.run, task, entry.name)
     if key not in _fingerprints:
         categories = "" if task == "cls" else str(context.sources.category_ids)
-        _fingerprints[key] = fingerprint_of(entry.fingerprint(), categories)
+        # Answers in full precision keep the fingerprint that they had before there was another one.
+        precision = precision_of(entry, context.config.precision)
+        reduced = () if precision == "float32" else (precision,)
+        _fingerprints[key] = fingerprint_of(entry.fingerprint(), categories, *reduced)
     return _fingerprints[key]
 
 
@@ -82,14 +86,21 @@ class ModelPart:
         return [name for name in self._images.names(source_id) if (source_id, name) not in self.kept]
 
     def adapter(self) -> Adapter | None:
-        """The built model; None if it couldn't be built, which is tried and recorded once a part."""
+        """The built model; None if it couldn't be built, which is tried and recorded once a part.
+
+        Raises:
+            ConfigError: it can't be built as it is configured. On a cluster it may be the worker that lacks a file or a
+                package, so it counts as a failure there.
+        """
         if self.broken:
             return None
         try:
             return _adapter(self.context, self.task, self.entry)
-        except FATAL:
+        except (StoreError, MemoryError):
             raise
         except Exception as error:
+            if isinstance(error, ConfigError) and not self.context.config.joins_cluster:
+                raise
             self.broken = True
             self.failures.append(Failure.of(error, stage="respond", model=self.entry.name))
             return None
@@ -134,7 +145,9 @@ class ModelPart:
             if row < len(self.answers) or key in self.kept:
                 row_of.setdefault(key, row)
         table = table.take(pa.array([row_of[key] for key in self.order if key in row_of], pa.int64()))
-        write_part(self.context.folder, self.name, table, self.inputs, complete=table.num_rows == len(self.order))
+        complete = table.num_rows == len(self.order)
+        extra = {"precision": precision_of(self.entry, self.context.config.precision)}
+        write_part(self.context.folder, self.name, table, self.inputs, complete=complete, extra=extra)
 
 
 def _keys(table: pa.Table) -> list[Key]:
@@ -160,5 +173,7 @@ def _adapter(context: Context, task: str, entry: ModelEntry) -> Adapter:
     if key not in _adapters:
         while len(_adapters) >= context.config.models_per_pass:
             _adapters.pop(next(iter(_adapters)))
-        _adapters[key] = build(entry, device=device, category_ids=context.sources.category_ids)
+        _adapters[key] = build(
+            entry, device=device, category_ids=context.sources.category_ids, precision=context.config.precision
+        )
     return _adapters[key]

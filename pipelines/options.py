@@ -26,7 +26,7 @@ SchedulerName = Annotated[
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; default one a GPU, else one a core.")]
 Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Module that registers further distortions; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
-TaskOption = Annotated[str | None, typer.Option("--task", help="cls, det or ins.")]
+TaskOption = Annotated[str | None, typer.Option("--task", help="cls, det, ins or seg.")]
 ZooFiles = Annotated[list[Path] | None, typer.Option("--zoo", help="Zoo file; repeatable; default the models that ship.")]
 
 

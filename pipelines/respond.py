@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.sources import SourceImage
@@ -13,63 +13,93 @@ from miqd_builder.store.quarantine import Failure
 from pipelines.context import open_zoo, task_context
 from pipelines.degrade import FATAL, PartResult
 from pipelines.model_part import ModelPart
-from pipelines.schedulers import Report, Task
-from pipelines.variant_images import PartImages
+from pipelines.read_ahead import read_ahead
+from pipelines.schedulers import ATTEMPTS, Report, Task
+from pipelines.variant_images import Named, PartImages
+
+Seconds = defaultdict[str, float]
 
 
 def respond_part(task: Task, report: Report) -> PartResult:
     """Show the images of one part to some models and write their parts of ``responses``.
 
     Args:
-        task: ``config``, ``run``, ``task``, ``part`` and ``models`` (names; they share every image that is read).
+        task: ``config``, ``run``, ``task``, ``part`` and ``models`` (names; they share every image that is read); ``tried``
+            where other workers could not build these models.
         report: called with the number of images done, counted once a model.
     """
+    import cv2
+
+    cv2.setNumThreads(1)
     context = task_context(task)
     zoo = open_zoo(context.config)
     ids = context.record.parts[task["part"]]
     images = PartImages(context, task["part"])
-    result = PartResult(seconds=defaultdict(float))
+    seconds: Seconds = defaultdict(float)
     models = [ModelPart(context, task["task"], task["part"], zoo[name], ids, images) for name in task["models"]]
-    for source in context.part_sources(ids):
-        _show_source(images, source, models, report, result)
-    for model in models:
-        with _timed(result, "write"):
+    with closing(read_ahead(_batches(images, context.part_sources(ids), models, seconds))) as batches:
+        while True:
+            with _timed(seconds, "wait for images"):
+                source, batch = next(batches, (None, []))
+            if source is None:
+                break
+            for model in models:
+                if not isinstance(batch, MiqdError):
+                    _look(model, source, batch, seconds, report)
+                elif model.wanted(source.source_id):
+                    failure = Failure.of(batch, stage="respond", source_id=source.source_id, model=model.entry.name)
+                    model.failures.append(failure)
+    result = PartResult(seconds=seconds)
+    unbuilt = [model.entry.name for model in models if model.broken]
+    if unbuilt and context.config.joins_cluster and len(task.get("tried", ())) + 1 < ATTEMPTS:
+        result.again = {**task, "models": unbuilt}
+        models = [model for model in models if not model.broken]
+    with _timed(seconds, "write"):
+        for model in models:
             model.write(result)
-    result.seconds = dict(result.seconds)
     return result
 
 
-def _show_source(images: PartImages, source: SourceImage, models: list[ModelPart], report: Report, result: PartResult) -> None:
-    wanted = [(model, set(model.wanted(source.source_id))) for model in models]
-    union = [name for name in images.names(source.source_id) if any(name in names for _, names in wanted)]
-    if not union:
+def _batches(
+    images: PartImages, sources: Sequence[SourceImage], models: Sequence[ModelPart], seconds: Seconds
+) -> Iterator[tuple[SourceImage, list[Named] | MiqdError]]:
+    """Yield what the models have yet to see, in batches of one source; or the error that a source costs."""
+    step = "decode" if images.stored else "render"
+    for source in sources:
+        wanted = {name for model in models for name in model.wanted(source.source_id)}
+        names = [name for name in images.names(source.source_id) if name in wanted]
+        try:
+            batches = images.batches(source, names)
+            while True:
+                with _timed(seconds, step):
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                yield source, batch
+        except FATAL:
+            raise
+        except MiqdError as error:
+            yield source, error
+
+
+def _look(model: ModelPart, source: SourceImage, batch: list[Named], seconds: Seconds, report: Report) -> None:
+    names = set(model.wanted(source.source_id))
+    own = [(name, pixels) for name, pixels in batch if name in names]
+    if not own:
         return
-    try:
-        batches = images.batches(source, union)
-        while True:
-            with _timed(result, "read"):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            for model, names in wanted:
-                own = [(name, pixels) for name, pixels in batch if name in names]
-                if not own:
-                    continue
-                with _timed(result, "load models"):
-                    adapter = model.adapter()
-                if adapter is not None:
-                    with _timed(result, f"predict {model.entry.name}"):
-                        model.look(adapter, source, own)
-                report(len(own))
-    except FATAL:
-        raise
-    except MiqdError as error:
-        for model, _ in wanted:
-            model.failures.append(Failure.of(error, stage="respond", source_id=source.source_id, model=model.entry.name))
+    with _timed(seconds, "load models"):
+        adapter = model.adapter()
+    if adapter is not None:
+        start = time.perf_counter()
+        model.look(adapter, source, own)
+        steps = adapter.spent() or {"predict": time.perf_counter() - start}
+        for step, spent in steps.items():
+            seconds[f"{step}:{model.entry.name}"] += spent
+    report(len(own))
 
 
 @contextmanager
-def _timed(result: PartResult, step: str) -> Iterator[None]:
+def _timed(seconds: Seconds, step: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    result.seconds[step] += time.perf_counter() - start
+    seconds[step] += time.perf_counter() - start

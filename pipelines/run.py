@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-import time
+import hashlib
 import uuid
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from miqd_builder.config import RunConfig
-from miqd_builder.errors import ConfigError
+from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.full_reference import check_measures
 from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.roi import check_roi
+from miqd_builder.store.lock import RunLock
 from miqd_builder.store.parts import is_done
-from miqd_builder.store.quarantine import Failure, write_failures
+from miqd_builder.store.record import RunRecord
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.context import Context, open_context, open_zoo
-from pipelines.degrade import PartResult, degrade_part, variants_footer
+from pipelines.context import Context, open_context, open_zoo, shipped_zoo
+from pipelines.degrade import degrade_part, variants_footer
+from pipelines.heartbeat import Heartbeat
 from pipelines.model_part import resolve_device, responses_footer, responses_inputs
-from pipelines.progress import progress
+from pipelines.model_weights import model_weights, stated_weights
 from pipelines.respond import respond_part
-from pipelines.schedulers import Scheduler, Stage, Task, open_scheduler
-from pipelines.score import is_labelled, is_scored, label_part, model_weights, score_part
-
-
-@dataclass
-class StageSummary:
-    """What one stage did.
-
-    Attributes:
-        stage: its name, for people.
-        parts: parts that the run asks for.
-        done_before: parts that were up to date already.
-        computed: rows computed.
-        reused: rows taken over from earlier parts.
-        failures: quarantined things.
-        wall_s: wall-clock seconds.
-        seconds: seconds by step, summed over the workers.
-        notes: what a user should know.
-    """
-
-    stage: str
-    parts: int
-    done_before: int
-    computed: int = 0
-    reused: int = 0
-    failures: int = 0
-    wall_s: float = 0.0
-    seconds: Counter[str] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
+from pipelines.schedulers import Task, open_scheduler
+from pipelines.score import is_labelled, is_scored, label_part, score_part
+from pipelines.work import StageSummary, Work
 
 
 @dataclass(frozen=True)
@@ -92,6 +68,8 @@ def plan_degrade(config: RunConfig) -> Plan:
     check_roi(config.roi, wanted)
     parts = context.record.assign([image.source_id for image in wanted.images], config.sources_per_part)
     missing = [p for p in parts if not is_done(variants_footer(context, p), context.variants_inputs(context.record.parts[p]))]
+    if missing:
+        check_measures(context.record.full_reference)
     return Plan(context, parts, len(wanted.images), missing)
 
 
@@ -101,21 +79,28 @@ def plan_label(config: RunConfig, task: str) -> Plan:
     Raises:
         ConfigError: as for :func:`plan_degrade`, or a model, its checkpoint or the recipe is wrong.
     """
-    from miqd_builder.zoo.checkpoint import verified_file
+    from miqd_builder.zoo.cache import verified_file
 
     get_recipe(config.recipe)
     resolve_device(config.device)
-    if task != "cls" and config.source.kind == "imagenet":
+    if task in ("det", "ins") and config.source.kind == "imagenet":
         raise ConfigError(
             f"Task '{task}' has no ground truth in an imagenet source: use source.kind coco, or folder for consistency only."
         )
+    if task == "seg" and config.source.kind != "folder":
+        raise ConfigError(
+            f"Task 'seg' has no ground truth in source.kind {config.source.kind}: use source.kind folder, with source.labels "
+            "for a folder of label PNGs, or without for consistency only."
+        )
     entries = open_zoo(config).select(config.models, task)
+    stated_weights(config, entries)
     plan = plan_degrade(config)
     respond: dict[str, list[int]] = {}
     for entry in entries:
-        if entry.checkpoint is not None:
-            verified_file(entry)
         respond[entry.name] = [p for p in plan.parts if not _responses_done(plan.context, task, p, entry)]
+        # With all responses stored no model is built: another recipe needs no checkpoint.
+        if respond[entry.name] and entry.checkpoint is not None:
+            verified_file(entry)
     return Plan(plan.context, plan.parts, plan.sources, plan.degrade, entries, respond)
 
 
@@ -126,38 +111,75 @@ def _responses_done(context: Context, task: str, part: int, entry: ModelEntry) -
 
 def run_degrade(plan: Plan) -> list[StageSummary]:
     """Carry out a plan of ``degrade``."""
-    config = plan.context.config
-    _start(plan, "degrade")
-    with open_scheduler(config.scheduler, workers=config.workers, device="cpu") as scheduler:
-        return [_degrade(plan, scheduler)]
+    with _start(plan, "degrade", device="cpu") as work:
+        return [_degrade(plan, work)]
 
 
 def run_label(plan: Plan, task: str) -> list[StageSummary]:
     """Carry out a plan of ``label``: variants where they are missing, then responses, scores and labels."""
-    config = plan.context.config
-    _start(plan, f"label {task}")
-    with open_scheduler(config.scheduler, workers=config.workers, device=resolve_device(config.device)) as scheduler:
-        stages = [_degrade(plan, scheduler)] if plan.degrade else []
-        stages.append(_respond(plan, task, scheduler))
-        stages.append(_score(plan, task, scheduler))
-        stages.append(_label(plan, task, scheduler))
+    with _start(plan, f"label {task}", device=resolve_device(plan.context.config.device)) as work:
+        stages = [_degrade(plan, work)] if plan.degrade else []
+        stages.append(_respond(plan, work, task))
+        stages.append(_score(plan, work, task))
+        stages.append(_label(plan, work, task))
     return stages
 
 
-def _start(plan: Plan, stage: str) -> None:
-    context = plan.context
-    for table in ("variants", "responses", "scores", "labels", "quarantine", "report"):
-        context.folder.remove_temporary(table)
-    context.record.save(context.folder, stage, context.config)
+@contextmanager
+def _start(plan: Plan, command: str, *, device: str) -> Iterator[Work]:
+    """Take the run folder, record what is about to be done, and open the scheduler; in the end leave the folder in order.
+
+    Raises:
+        StoreError: another run holds the folder, or changed it since the plan was made.
+    """
+    context, config, folder = plan.context, plan.context.config, plan.context.folder
+    models = [entry.name for entry in plan.entries]
+    with RunLock(folder, command) as lock:
+        _refuse_if_changed(context)
+        folder.remove_temporary()
+        context.record.save(folder, command, config, zoo=_zoo_hashes(plan, command) if plan.entries else None)
+        running: Collection[Task] = ()
+        try:
+            with (
+                Heartbeat(folder, command, models=models, parts=plan.parts) as heartbeat,
+                open_scheduler(config.scheduler, workers=config.workers, device=device, folder=folder) as scheduler,
+            ):
+                try:
+                    yield Work(context, scheduler, heartbeat, lock)
+                finally:
+                    running = scheduler.running
+        except BaseException:
+            # The scheduler's workers are gone, some of them in the middle of a file.
+            folder.remove_temporary()
+            for task in running:
+                folder.remove_temporary_images(context.record.parts[task["part"]])
+            raise
 
 
-def _degrade(plan: Plan, scheduler: Scheduler) -> StageSummary:
+def _refuse_if_changed(context: Context) -> None:
+    there, planned = RunRecord.load(context.folder), context.record
+    if there is not None and (there.stages != planned.stages or there.parts != planned.parts[: len(there.parts)]):
+        raise StoreError(
+            f"Another run changed '{context.folder.url}' while this one was planned: run the same command again to go on."
+        )
+
+
+def _zoo_hashes(plan: Plan, command: str) -> dict[str, dict[str, str]]:
+    """Hash of each zoo file and fingerprint of each model, for ``run.json``."""
+    context, task = plan.context, command.removeprefix("label ")
+    return {
+        "zoo": {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in context.config.zoo or shipped_zoo()},
+        "models": {entry.name: responses_inputs(context, task, [], entry)["model"] for entry in plan.entries},
+    }
+
+
+def _degrade(plan: Plan, work: Work) -> StageSummary:
     summary = StageSummary("degrade", len(plan.parts), len(plan.parts) - len(plan.degrade))
     tasks = [{"key": f"degrade-part-{part:05d}", "part": part} for part in plan.degrade]
-    return _map(plan, scheduler, degrade_part, tasks, summary, plan.images_in(plan.degrade))
+    return work.map(degrade_part, tasks, summary, plan.images_in(plan.degrade))
 
 
-def _respond(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
+def _respond(plan: Plan, work: Work, task: str) -> StageSummary:
     """Models in passes: a pass loads each of its models once a worker, and its models share every image that is read."""
     size = plan.context.config.models_per_pass
     ready = [part for part in plan.parts if variants_footer(plan.context, part) is not None]
@@ -167,15 +189,14 @@ def _respond(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
         for part in ready:
             missing = [name for name in names if part in plan.respond[name]]
             if missing:
-                key = f"respond-{task}-pass-{start // size}-part-{part:05d}"
-                tasks.append({"key": key, "task": task, "part": part, "models": missing})
+                tasks.append({"key": f"respond-{task}-part-{part:05d}", "task": task, "part": part, "models": missing})
     todo = sum(len(parts) for parts in plan.respond.values())
     summary = StageSummary("respond", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - todo)
     images = sum(plan.looks_in(parts) for parts in plan.respond.values())
-    return _map(plan, scheduler, respond_part, tasks, summary, images)
+    return work.map(respond_part, tasks, summary, images, uses_device=True)
 
 
-def _score(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
+def _score(plan: Plan, work: Work, task: str) -> StageSummary:
     context = plan.context
     pairs = [
         (entry.name, part)
@@ -187,44 +208,16 @@ def _score(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
         {"key": f"score-{task}-{model}-part-{part:05d}", "task": task, "part": part, "model": model} for model, part in pairs
     ]
     summary = StageSummary("score", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - len(pairs))
-    return _map(plan, scheduler, score_part, tasks, summary, plan.looks_in([part for _, part in pairs]))
+    return work.map(score_part, tasks, summary, plan.looks_in([part for _, part in pairs]))
 
 
-def _label(plan: Plan, task: str, scheduler: Scheduler) -> StageSummary:
+def _label(plan: Plan, work: Work, task: str) -> StageSummary:
     context = plan.context
     weights = model_weights(context, task, plan.parts, plan.entries)
     ready = [part for part in plan.parts if variants_footer(context, part) is not None]
-    missing = [part for part in ready if not is_labelled(context, task, part, weights)]
-    tasks = [{"key": f"label-{task}-part-{part:05d}", "task": task, "part": part, "weights": weights} for part in missing]
+    models = [entry.name for entry in plan.entries]
+    missing = [part for part in ready if not is_labelled(context, task, part, models, weights)]
+    shared = {"task": task, "asked": models, "weights": weights}
+    tasks = [{"key": f"label-{task}-part-{part:05d}", "part": part, **shared} for part in missing]
     summary = StageSummary("label", len(plan.parts), len(ready) - len(missing))
-    return _map(plan, scheduler, label_part, tasks, summary, plan.images_in(missing))
-
-
-def _map(
-    plan: Plan, scheduler: Scheduler, stage: Stage, tasks: list[dict[str, Any]], summary: StageSummary, images: int
-) -> StageSummary:
-    """Run one stage's tasks and sum up what they did."""
-    context = plan.context
-    shared = {"config": context.config.model_dump_json(), "run": context.run}
-    start = time.perf_counter()
-
-    def quarantine(task: Task, error: Exception) -> None:
-        failure = Failure.of(error, stage=summary.stage, model=", ".join(task.get("models", [])) or task.get("model", ""))
-        write_failures(context.folder, f"{task['key']}-lost", [failure])
-        summary.failures += 1
-
-    with progress(summary.stage, images) as report:
-        full = [{**task, **shared} for task in tasks]
-        for task, result in scheduler.map(stage, full, on_progress=report, on_failure=quarantine):
-            write_failures(context.folder, f"{task['key']}-lost", [])
-            _add(summary, result)
-    summary.wall_s = time.perf_counter() - start
-    return summary
-
-
-def _add(summary: StageSummary, result: PartResult) -> None:
-    summary.computed += result.computed
-    summary.reused += result.reused
-    summary.failures += result.failures
-    summary.notes += result.notes
-    summary.seconds.update(result.seconds)
+    return work.map(label_part, tasks, summary, plan.images_in(missing))

@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from miqd_builder.errors import ConfigError, MiqdError
+from miqd_builder.errors import ConfigError, LostSchedulerError, MiqdError
+from miqd_builder.store.folder import RunFolder
+from pipelines.cluster import Expected, UnfitWorkerError, check_worker, join_cluster, local_cluster
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Task = dict[str, Any]
 Report = Callable[[int], None]
 Stage = Callable[[Task, Report], Any]
-"""A task's function: takes the task and a callback for the number of images done, returns a small result."""
+"""A task's function: takes the task and a callback for the number of images done, returns a small result.
+
+A result may have an attribute ``again``: a task, or None, that another worker should try. That task then holds ``tried``, the
+addresses of the workers that could not do it.
+"""
 
 ATTEMPTS = 3
 """A task that failed this often is given up; the next run tries it again."""
 
-_TOPIC = "miqd-progress"
+_fitting: set[Expected] = set()
+"""Runs that this worker was checked for."""
+
+
+class AbandonedError(BaseException):
+    """Nobody waits for this task any more; no failure of an image or a model, so nothing that handles those may catch it."""
+
+
+class WorkerDiedError(Exception):
+    """A task's worker process died each time."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(f"the worker process died {times} times at this: it crashed, ran out of memory or was killed")
 
 
 class Scheduler(Protocol):
-    """Maps a stage over tasks."""
+    """Maps a stage over tasks.
+
+    Attributes:
+        running: tasks in flight.
+    """
+
+    @property
+    def running(self) -> Collection[Task]: ...
 
     def map(
-        self, stage: Stage, tasks: Sequence[Task], *, on_progress: Report, on_failure: Callable[[Task, Exception], None]
+        self,
+        stage: Stage,
+        tasks: Sequence[Task],
+        *,
+        on_progress: Report,
+        on_failure: Callable[[Task, Exception], None],
+        uses_device: bool = False,
     ) -> Iterator[tuple[Task, Any]]:
         """Yield each finished task with its result, in any order.
 
@@ -34,6 +70,8 @@ class Scheduler(Protocol):
             tasks: small, picklable descriptions of the work.
             on_progress: called with the number of images done since the last call.
             on_failure: called for a task that failed ``ATTEMPTS`` times.
+            uses_device: whether the tasks run models: they then ask for the resource GPU, where workers offer it, so that one
+                at a time uses each.
 
         Raises:
             MiqdError: a task found the configuration or the store wrong; the rest is abandoned.
@@ -44,11 +82,20 @@ class Scheduler(Protocol):
 class Inline:
     """One task after the other in this process."""
 
+    running: Collection[Task] = ()
+
     def map(
-        self, stage: Stage, tasks: Sequence[Task], *, on_progress: Report, on_failure: Callable[[Task, Exception], None]
+        self,
+        stage: Stage,
+        tasks: Sequence[Task],
+        *,
+        on_progress: Report,
+        on_failure: Callable[[Task, Exception], None],
+        uses_device: bool = False,
     ) -> Iterator[tuple[Task, Any]]:
         """See :class:`Scheduler`."""
         for task in tasks:
+            self.running = (task,)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     result = stage(task, on_progress)
@@ -60,54 +107,139 @@ class Inline:
                 else:
                     yield task, result
                     break
+        self.running = ()
 
 
 class Dask:
     """Tasks on the workers of a Dask cluster, two in flight for each worker."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client, expected: Expected | None = None) -> None:
         self.client = client
+        self._expected = expected
+        # Of this run only: others may share the cluster.
+        self._topic = f"miqd-progress-{uuid.uuid4().hex}"
+        self._waiting: deque[tuple[Task, int]] = deque()
+        self._in_flight: dict[Any, tuple[Task, int]] = {}
+
+    @property
+    def running(self) -> Collection[Task]:
+        """See :class:`Scheduler`."""
+        return [task for task, _ in list(self._in_flight.values())]
 
     def map(
-        self, stage: Stage, tasks: Sequence[Task], *, on_progress: Report, on_failure: Callable[[Task, Exception], None]
+        self,
+        stage: Stage,
+        tasks: Sequence[Task],
+        *,
+        on_progress: Report,
+        on_failure: Callable[[Task, Exception], None],
+        uses_device: bool = False,
     ) -> Iterator[tuple[Task, Any]]:
         """See :class:`Scheduler`."""
         from distributed import as_completed
+        from distributed.comm import CommClosedError
 
-        self.client.subscribe_topic(_TOPIC, lambda event: on_progress(event[1]["images"]))
-        waiting = [(task, 1) for task in reversed(tasks)]
+        self._waiting = deque((task, 1) for task in reversed(tasks))
+        self._in_flight.clear()
         running = as_completed([])
-        in_flight: dict[str, tuple[Task, int]] = {}
-
-        def submit_some() -> None:
-            bound = 2 * max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
-            while waiting and len(in_flight) < bound:
-                task, attempt = waiting.pop()
-                future = self.client.submit(_on_worker, stage, task, pure=False)
-                in_flight[future.key] = (task, attempt)
-                running.add(future)
-
         try:
-            submit_some()
+            self.client.subscribe_topic(self._topic, lambda event: on_progress(event[1]["images"]))
+            self._submit_some(stage, running, uses_device)
             for future in running:
-                task, attempt = in_flight.pop(future.key)
-                error = future.exception()
+                task, attempt = self._in_flight.pop(future.key)
+                outcome, error = _outcome(future)
                 if error is None:
-                    yield task, future.result()
-                elif isinstance(error, MiqdError):
-                    raise error
-                elif attempt < ATTEMPTS and type(error).__name__ != "KilledWorker":
-                    waiting.append((task, attempt + 1))
-                else:
-                    on_failure(task, error)
-                submit_some()
+                    address, result = outcome
+                    if (again := getattr(result, "again", None)) is not None:
+                        self._waiting.append(({**again, "tried": [*task.get("tried", ()), address]}, 1))
+                    yield task, result
+                elif (last := self._retry(task, attempt, error)) is not None:
+                    on_failure(task, last)
+                self._submit_some(stage, running, uses_device)
+        except CommClosedError:
+            raise self._lost() from None
         finally:
-            self.client.unsubscribe_topic(_TOPIC)
             running.clear()
+            if self.client.status == "running":
+                self.client.unsubscribe_topic(self._topic)
+
+    def _submit_some(self, stage: Stage, running: Any, uses_device: bool) -> None:
+        if not self._waiting:
+            return
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        gpus = {"GPU": 1} if uses_device and any("GPU" in w["resources"] for w in workers.values()) else None
+        while self._waiting:
+            task, attempt = self._waiting[-1]
+            # A task whose worker died shares no worker: if that one dies too, it is to blame and nobody else.
+            if len(self._in_flight) >= (2 if attempt == 1 else 1) * max(1, len(workers)):
+                return
+            self._waiting.pop()
+            tried = task.get("tried", ())
+            others = [address for address in workers if address not in tried] if tried else None
+            future = self.client.submit(
+                _on_worker,
+                stage,
+                task,
+                self._topic,
+                self._expected,
+                pure=False,
+                resources=gpus,
+                workers=others or None,
+                allow_other_workers=bool(others),
+            )
+            self._in_flight[future.key] = (task, attempt)
+            running.add(future)
+
+    def _retry(self, task: Task, attempt: int, error: Exception) -> Exception | None:
+        """Put a failed task back into the queue; returns why it is given up if that is so.
+
+        Raises:
+            MiqdError: nothing else would fare better.
+        """
+        from distributed import CancelledError, KilledWorker
+
+        if isinstance(error, UnfitWorkerError) and self._dismiss(error):
+            self._waiting.append((task, attempt))
+            return None
+        if isinstance(error, MiqdError):
+            raise error
+        if isinstance(error, CancelledError):
+            raise self._lost()
+        if isinstance(error, KilledWorker):
+            attempt += error.allowed_failures
+            error = WorkerDiedError(attempt)
+        if attempt >= ATTEMPTS:
+            return error
+        # Last, so that it holds nobody up.
+        self._waiting.appendleft((task, attempt + 1))
+        return None
+
+    def _dismiss(self, error: UnfitWorkerError) -> bool:
+        """Send a worker away that joined during the run and doesn't fit; False if it is the last one."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        if error.address in workers:
+            if len(workers) == 1:
+                return False
+            print(f"Warning: {error} It gets no work.", file=sys.stderr)
+            self.client.retire_workers([error.address])
+        return True
+
+    def _lost(self) -> LostSchedulerError:
+        return LostSchedulerError(
+            "The connection to the Dask scheduler broke off. Finished parts are kept: start the scheduler again, and run the "
+            "same command again to go on."
+        )
+
+
+def _outcome(future: Any) -> tuple[Any, Exception | None]:
+    try:
+        return future.result(), None
+    except Exception as error:
+        return None, error
 
 
 @contextmanager
-def open_scheduler(name: str, *, workers: int | None, device: str) -> Iterator[Scheduler]:
+def open_scheduler(name: str, *, workers: int | None, device: str, folder: RunFolder) -> Iterator[Scheduler]:
     """Open ``inline``, ``dask`` (a local cluster) or the cluster at an address.
 
     Args:
@@ -115,87 +247,57 @@ def open_scheduler(name: str, *, workers: int | None, device: str) -> Iterator[S
         workers: worker processes of a local cluster; None means one a GPU, or one a core without a GPU. Several workers can
             share a single GPU.
         device: cpu or cuda.
+        folder: the run folder with its ``run.json``, which every worker must see.
 
     Raises:
-        ConfigError: no scheduler answers at the address.
+        ConfigError: no scheduler answers at the address, or its workers don't fit.
     """
     if name == "inline":
         yield Inline()
-        return
-    from distributed import Client
-
-    if name != "dask":
-        try:
-            client = Client(name, timeout="10s")
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"No Dask scheduler answers at '{name}' ({error}). Start one with 'dask scheduler', or use dask."
-            ) from None
-        with client:
+    elif name == "dask":
+        with local_cluster(workers, device) as client:
             yield Dask(client)
-        return
-    with _local_cluster(workers, device) as cluster, Client(cluster) as client:
-        yield Dask(client)
+    else:
+        expected = Expected.of(folder)
+        with join_cluster(name, expected) as client:
+            yield Dask(client, expected)
 
 
-WORKER_ENVIRONMENT = {
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TOP_PAD_": str(2**27),
-}
-"""Workers keep freed memory: Dask's default gives it back after every layer of a network, which doubles its time on a CPU."""
-
-
-def _local_cluster(workers: int | None, device: str) -> Any:
-    import logging
-
-    import dask
-    from distributed import LocalCluster
-
-    gpus = _gpu_count() if device == "cuda" else 0
-    if gpus > 1:
-        try:
-            from dask_cuda import LocalCUDACluster
-        except ImportError:
-            raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
-        return LocalCUDACluster(n_workers=workers or gpus, threads_per_worker=1, dashboard_address=":0")
-    environment = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()}
-    with dask.config.set(environment):
-        return LocalCluster(
-            n_workers=workers or gpus or os.cpu_count() or 1,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address=":0",
-            silence_logs=logging.ERROR,
-        )
-
-
-def _gpu_count() -> int:
-    import torch
-
-    return torch.cuda.device_count()
-
-
-def _on_worker(stage: Stage, task: Task) -> Any:
+def _on_worker(stage: Stage, task: Task, topic: str, expected: Expected | None) -> tuple[str, Any]:
+    """Do a task; returns the worker's address and the result."""
     from distributed import get_worker
 
     worker = get_worker()
-    report = _Throttled(lambda images: worker.log_event(_TOPIC, {"images": images}))
+    key = worker.get_current_task()
+    if expected is not None and expected not in _fitting:
+        check_worker(expected, worker)
+        _fitting.add(expected)
+    report = _Throttled(lambda images: worker.log_event(topic, {"images": images}), lambda: _is_wanted(worker, key))
     try:
-        return stage(task, report)
+        return worker.address, stage(task, report)
+    except ConfigError as error:
+        raise ConfigError(str(error) if expected is None else f"Worker {worker.address}: {error}") from error
     finally:
         report.flush()
 
 
-class _Throttled:
-    """Passes progress on at most twice a second."""
+def _is_wanted(worker: Any, key: Any) -> bool:
+    """Whether somebody still waits for a running task; the client may have been interrupted or killed."""
+    state = worker.state.tasks.get(key)
+    return state is not None and state.state != "cancelled"
 
-    def __init__(self, send: Report) -> None:
-        self._send = send
+
+class _Throttled:
+    """Passes progress on at most twice a second, and breaks off work that nobody waits for any more."""
+
+    def __init__(self, send: Report, wanted: Callable[[], bool]) -> None:
+        self._send, self._wanted = send, wanted
         self._images = 0
         self._last = time.monotonic()
 
     def __call__(self, images: int) -> None:
+        if not self._wanted():
+            raise AbandonedError
         self._images += images
         if time.monotonic() - self._last > 0.5:
             self.flush()

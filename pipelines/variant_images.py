@@ -19,14 +19,19 @@ from miqd_builder.store.schema import ORIGINAL, image_path, table_path
 from pipelines.context import Context
 from pipelines.degrade import candidate_psnrs
 
-BATCH_IMAGES = 32
-BATCH_BYTES = 256 * 2**20
+BATCH_IMAGES = 64
+"""A multiple of what every back end shows its network at once."""
+BATCH_BYTES = 128 * 2**20
+"""Bound of a batch in memory; a worker holds three of them (``read_ahead``)."""
 
 Named = tuple[str, NDArray[np.uint8]]
 
 
 class PartImages:
     """The images of one part, as its part of ``variants`` records them.
+
+    Attributes:
+        stored: whether they are read from the run folder; otherwise they are rendered again.
 
     Args:
         context: the run.
@@ -38,6 +43,7 @@ class PartImages:
 
     def __init__(self, context: Context, part: int) -> None:
         self._context = context
+        self.stored = context.config.images == "png"
         self._psnrs = candidate_psnrs(context, part)
         self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
         table = read_part(context.folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
@@ -50,7 +56,7 @@ class PartImages:
         return [ORIGINAL, *(name for name in self._context.names if name in known)] if known else []
 
     def batches(self, source: SourceImage, names: Sequence[str]) -> Iterator[list[Named]]:
-        """Yield some images of one source, in batches of at most 32 images and 256 MB.
+        """Yield some images of one source, in batches of at most 64 images and 128 MB.
 
         Args:
             source: the clean image.
@@ -77,9 +83,9 @@ class PartImages:
         degraded = [name for name in names if name != ORIGINAL]
         if ORIGINAL in names:
             yield ORIGINAL, source.read()
-        yield from (self._stored if self._context.config.images == "png" else self._rendered)(source, degraded)
+        yield from (self._decoded if self.stored else self._rendered)(source, degraded)
 
-    def _stored(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+    def _decoded(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
         for name in names:
             path = f"images/{image_path(source.source_id, name)}"
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from miqd_builder.responses import Classification, Detections, Response
+from miqd_builder.errors import ConfigError
+from miqd_builder.responses import Classification, Detections, Response, Segmentation
 
 RGBImage = Any
 CATEGORIES = np.array([1, 3, 7], np.int32)
@@ -70,6 +73,26 @@ class Blobs:
         )
 
 
+class Colours:
+    """Segments the primary colours, classes 1 to 3, from all else, class 0; notes each image in a file if it is given one."""
+
+    num_classes = 4
+
+    def __init__(self, threshold: float, log: str | None, first_id: int) -> None:
+        self.threshold, self.log, self.first_id = threshold, log and Path(log), first_id
+
+    def predict(self, images: Sequence[RGBImage]) -> list[Response]:
+        """The class of each pixel is the channel that exceeds the others by the threshold."""
+        if self.log:
+            with self.log.open("a") as file:
+                file.write("image\n" * len(images))
+        return [Segmentation.from_map(self._classes(image.astype(np.int32))) for image in images]
+
+    def _classes(self, values: Any) -> Any:
+        second, first = np.sort(values, axis=2)[..., 1:].transpose(2, 0, 1)
+        return self.first_id + np.where(first - second > self.threshold, values.argmax(axis=2) + 1, 0)
+
+
 class Flaky(Brightness):
     """Fails on dark images."""
 
@@ -81,16 +104,30 @@ class Flaky(Brightness):
 
 
 class Counting(Brightness):
-    """Appends the number of images of each call to a file, so that tests see what was computed."""
+    """Appends the number of images of each call, or the process, to a file, so that tests see what was computed where."""
 
-    def __init__(self, log: str) -> None:
+    def __init__(self, log: str, process: bool = False) -> None:
         super().__init__()
-        self.log = Path(log)
+        self.log, self.process = Path(log), process
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
         """Count, then answer."""
         with self.log.open("a") as file:
-            file.write(f"{len(images)}\n")
+            file.write(f"{os.getpid() if self.process else len(images)}\n")
+        return super().predict(images)
+
+
+class Gated(Brightness):
+    """Doesn't answer before a file is there, so that tests see a run at work."""
+
+    def __init__(self, gate: str) -> None:
+        super().__init__()
+        self.gate = Path(gate)
+
+    def predict(self, images: Sequence[RGBImage]) -> list[Response]:
+        """Wait, then answer."""
+        while not self.gate.exists():
+            time.sleep(0.02)
         return super().predict(images)
 
 
@@ -104,14 +141,31 @@ def blobs(entry: Any, options: Any, threshold: float = 100.0) -> Blobs:
     return Blobs(entry.task == "ins", threshold)
 
 
+def colours(entry: Any, options: Any, threshold: float = 100.0, log: str | None = None) -> Colours:
+    """Factory of :class:`Colours`; its classes are the source's category ids by position."""
+    return Colours(threshold, log, options.category_ids[0] if options.category_ids else 0)
+
+
 def flaky(entry: Any, options: Any) -> Flaky:
     """Factory of :class:`Flaky`."""
     return Flaky()
 
 
-def counting(entry: Any, options: Any, log: str) -> Counting:
+def gated(entry: Any, options: Any, gate: str) -> Gated:
+    """Factory of :class:`Gated`."""
+    return Gated(gate)
+
+
+def counting(entry: Any, options: Any, log: str, process: bool = False) -> Counting:
     """Factory of :class:`Counting`."""
-    return Counting(log)
+    return Counting(log, process)
+
+
+def picky(entry: Any, options: Any) -> Brightness:
+    """A model that only some processes can build."""
+    if os.environ.get("MIQD_TOY_BROKEN"):
+        raise ConfigError("this worker lacks a file")
+    return Brightness()
 
 
 def crashing(entry: Any, options: Any) -> Brightness:

@@ -21,7 +21,12 @@ from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
 
-TASK_NAMES = {"cls": "Classification", "det": "Object detection", "ins": "Instance segmentation"}
+TASK_NAMES = {
+    "cls": "Classification",
+    "det": "Object detection",
+    "ins": "Instance segmentation",
+    "seg": "Semantic segmentation",
+}
 
 
 def write_report(folder: RunFolder, *, tasks: Sequence[str] | None = None) -> list[str]:
@@ -38,7 +43,7 @@ def write_report(folder: RunFolder, *, tasks: Sequence[str] | None = None) -> li
 
     chosen = list(tasks) if tasks else labelled_tasks(folder)
     if not chosen:
-        raise StoreError(f"'{folder.url}' has no labels yet: run 'miqd label --task det' (or cls, ins) first.")
+        raise StoreError(f"'{folder.url}' has no labels yet: run 'miqd label --task det' (or cls, ins, seg) first.")
     record = RunRecord.load(folder)
     title = f"{folder.url.rstrip('/').rsplit('/', 1)[-1]}, seed {record.seed}" if record else folder.url
     template = Template((files("miqd_builder.audit") / "report.html").read_text(encoding="utf-8"))
@@ -56,7 +61,7 @@ def _section(folder: RunFolder, task: str) -> str:
     labels = labels_table(folder, task)
     severities = severity_table(folder, task)
     numbers = fingerprint(folder, task)
-    models = max(labels["n_models"].to_pylist(), default=0)
+    models = max((n for n in labels["n_models"].unique().to_pylist() if n is not None), default="-")
     cards = {
         "degraded images": f"{labels.num_rows:,}",
         "source images": str(len(labels["source_id"].unique())),
@@ -66,13 +71,14 @@ def _section(folder: RunFolder, task: str) -> str:
         "corr. of both": _number(numbers["corr_accuracy_consistency"]),
         "SRCC PSNR, composite": _number(numbers["srcc_psnr_composite"]),
     }
+    by_model = model_table(folder, task)
+    heatmap = f"<h3>Which model minds which distortion</h3>{_panel(model_heatmap(by_model))}" if by_model else ""
     boxes = "".join(f'<div class="card"><b>{escape(value)}</b>{escape(name)}</div>' for name, value in cards.items())
     return (
         f'<h2 id="{task}">{TASK_NAMES[task]}</h2><div class="cards">{boxes}</div>'
         f"<h3>Labels over severity (whole image degraded)</h3>{_panel(severity_curves(severities))}"
         f'<h3>Mean consistency <small>(accuracy)</small></h3><div class="panel">{_table(severities)}</div>'
-        f"<h3>Where the distortion is</h3>{_panel(region_bars(region_table(folder, task)))}"
-        f"<h3>Which model minds which distortion</h3>{_panel(model_heatmap(model_table(folder, task)))}"
+        f"<h3>Where the distortion is</h3>{_panel(region_bars(region_table(folder, task)))}{heatmap}"
     )
 
 

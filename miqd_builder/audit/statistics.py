@@ -60,12 +60,17 @@ def region_table(folder: RunFolder, task: str) -> Rows:
 
 
 def model_table(folder: RunFolder, task: str) -> Rows:
-    """Mean score of each model under each distortion: model, distortion, consistency, accuracy, clean_accuracy."""
+    """Mean score of each model under each distortion: model, distortion, consistency, accuracy, clean_accuracy.
+
+    Empty for imported labels, which come without scores.
+    """
     tables = []
     for name in folder.list(f"scores/task={task}/*/*.parquet"):
         table = read_part(folder, name, ["degradation", "consistency", "accuracy"])
         model = name.split("/")[2].removeprefix("model=")
         tables.append(table.append_column("model", pa.array([model] * table.num_rows)))
+    if not tables:
+        return []
     scores = pa.concat_tables(tables)
     kinds = (
         labels_table(folder, task).select(["degradation", "distortion"]).group_by(["degradation", "distortion"]).aggregate([])

@@ -6,29 +6,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from miqd_builder.errors import ConfigError
 from miqd_builder.labeling.recipes import Recipe
 from miqd_builder.store.schema import LABELS, SCORE_COLUMNS
 
+Matrix = NDArray[np.float64]
 
-def aggregate(
-    task: str, variants: pa.Table, scores: Mapping[str, pa.Table], weights: Mapping[str, float], recipe: Recipe
-) -> pa.Table:
-    """Return one label row for each row of ``variants``, in their order.
 
-    For each score: mean and population standard deviation over the models that have one, and the mean weighted by
-    ``weights`` (normalised over the same models, so a missing model never counts as 0). ``n_models`` counts the models with a
-    response. Composite = c * weighted consistency + (1 - c) * weighted accuracy, c = 0.5 in ``miqd_v1``; empty without
-    accuracy.
-
-    Args:
-        task: cls, det or ins.
-        variants: degraded images.
-        scores: scores table of each model.
-        weights: positive weight of each model.
-        recipe: the rules.
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Refuse weights that would drop or reverse a model.
 
     Raises:
         ConfigError: a weight is not positive and finite.
@@ -38,31 +27,81 @@ def aggregate(
             raise ConfigError(
                 f"Model '{model}' has the weight {weight}: expected more than 0. Correct its metric, or use weights: uniform."
             )
-    row_of = {key: row for row, key in enumerate(zip(*_keys(variants), strict=True))}
-    matrices = {name: np.full((len(scores), len(row_of)), np.nan) for name in SCORE_COLUMNS[task]}
-    answered = np.zeros((len(scores), len(row_of)), bool)
+
+
+def aggregate(
+    task: str, variants: pa.Table, scores: Mapping[str, pa.Table], weights: Mapping[str, float], recipe: Recipe
+) -> pa.Table:
+    """Return one label row for each row of ``variants``, in their order.
+
+    A model counts for an image if it has a consistency there (it answered, and answered on the original too); then all its
+    scores count, else none. ``n_models`` is the number of models that count. For each score: mean and population standard
+    deviation over them, and the mean weighted by ``weights`` (normalised over the same models, so a missing model is never a
+    0). Composite = c * weighted consistency + (1 - c) * weighted accuracy with the recipe's c; empty without accuracy.
+
+    Args:
+        task: cls, det, ins or seg.
+        variants: degraded images.
+        scores: scores table of each model.
+        weights: positive weight of each model.
+        recipe: the rules.
+
+    Raises:
+        ConfigError: a weight is not positive and finite.
+    """
+    check_weights(weights)
+    matrices = {name: np.full((len(scores), variants.num_rows), np.nan) for name in SCORE_COLUMNS[task]}
+    label_rows = LabelRows(variants)
     for index, table in enumerate(scores.values()):
-        pairs = [(i, row_of[key]) for i, key in enumerate(zip(*_keys(table), strict=True)) if key in row_of]
-        rows, places = np.array(pairs, np.int64).reshape(-1, 2).T
-        answered[index, places] = True
+        rows, places = label_rows.of(table)
+        known = ~np.isnan(_numbers(table, "consistency")[rows])
         for name, matrix in matrices.items():
-            matrix[index, places] = table[name].to_numpy()[rows]
+            matrix[index, places[known]] = _numbers(table, name)[rows[known]]
     w = np.array([weights[model] for model in scores], np.float64)
     columns: dict[str, NDArray[np.float64]] = {}
     for measure in ("consistency", "accuracy"):
-        mean, std = _mean_and_std(matrices[measure])
+        mean, std = mean_and_std(matrices[measure])
         columns |= {f"{measure}_mean": mean, f"{measure}_std": std, f"{measure}_weighted": _weighted(matrices[measure], w)}
     share = recipe.composite_consistency
     columns["composite"] = share * columns["consistency_weighted"] + (1 - share) * columns["accuracy_weighted"]
     columns |= {f"{name}_weighted": _weighted(matrices[name], w) for name in SCORE_COLUMNS[task] if "_ap" in name}
-    return _labels_table(task, variants, columns, answered.sum(axis=0), recipe)
+    n_models = (~np.isnan(matrices["consistency"])).sum(axis=0)
+    return _labels_table(task, variants, columns, n_models, recipe)
 
 
-def _keys(table: pa.Table) -> tuple[list[str], list[str]]:
-    return table["source_id"].to_pylist(), table["degradation"].to_pylist()
+class LabelRows:
+    """Finds the label row of a score row by (source, degradation).
+
+    Args:
+        labels: a row a label, with ``source_id`` and ``degradation``.
+    """
+
+    def __init__(self, labels: pa.Table) -> None:
+        self._sources = pc.unique(labels["source_id"])
+        self._names = pc.unique(labels["degradation"])
+        self._row_of = np.full((len(self._sources) + 1, len(self._names) + 1), -1)
+        self._row_of[self._codes(labels)] = np.arange(labels.num_rows)
+        # The last row and column stand for sources and degradations that have no label.
+        self._row_of[-1], self._row_of[:, -1] = -1, -1
+
+    def of(self, table: pa.Table) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Return the rows of a scores table that belong to a label, and the rows of their labels."""
+        places = self._row_of[self._codes(table)]
+        rows = np.flatnonzero(places >= 0)
+        return rows, places[rows]
+
+    def _codes(self, table: pa.Table) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        pairs = ((table["source_id"], self._sources), (table["degradation"], self._names))
+        source, name = (pc.fill_null(pc.index_in(column, value_set=known), -1).to_numpy() for column, known in pairs)
+        return source, name
 
 
-def _mean_and_std(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
+    return table[name].to_numpy()
+
+
+def mean_and_std(matrix: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and population standard deviation over the models (rows) that have a value; NaN where none has one."""
     known = ~np.isnan(matrix)
     n = known.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -71,13 +110,13 @@ def _mean_and_std(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
     return mean, np.sqrt(variance)
 
 
-def _weighted(matrix: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weighted(matrix: Matrix, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     w = np.where(np.isnan(matrix), 0, weights[:, None])
     with np.errstate(invalid="ignore", divide="ignore"):
         # Normalised first: equal scores of 1 then give exactly 1, whatever the weights.
         shares = w / w.sum(axis=0)
         value = (np.where(np.isnan(matrix), 0, matrix) * shares).sum(axis=0)
-    return np.where(np.isnan(shares).any(axis=0), np.nan, np.clip(value, 0, 1))
+    return np.where((w == 0).all(axis=0), np.nan, np.clip(value, 0, 1))
 
 
 def _labels_table(

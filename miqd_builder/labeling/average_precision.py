@@ -1,7 +1,7 @@
-"""COCO average precision of one image, equal to pycocotools' COCOeval run on that image alone.
+"""COCO average precision of single images, equal to pycocotools' COCOeval run on each image alone.
 
 Source of the definition: COCOeval of pycocotools (https://cocodataset.org/#detection-eval), area range ``all``, maxDets 100.
-The matching loops are compiled by numba; mask IoU is pycocotools' own.
+The loops are compiled by numba (:mod:`miqd_builder.labeling.matching`); mask IoU is pycocotools' own.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from miqd_builder.labeling.matching import average_precisions, box_overlaps
 from miqd_builder.responses import MAX_DETECTIONS
 
+Iou = Literal["bbox", "segm"]
+
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
+RECALL_LEVELS = 101
+MASKS_AT_ONCE = 500
+"""Detections in one call of pycocotools' IoU: enough to hide the call, few enough for the parsed masks to stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Detections or references of one image, as the evaluation takes them.
+    """What an image is compared with: the objects of one image, annotated or detected.
 
     Attributes:
         height, width: size of the image in pixels.
-        boxes: float64 ``(n, 4)``, x1, y1, x2, y2.
+        boxes: float64 ``(n, 4)``, x1, y1, x2, y2 in pixels.
         category_ids: int64 ``(n,)``.
-        masks: COCO compressed RLE counts, one for each box; None where only boxes are known.
-        scores: float64 ``(n,)``; zeros for references.
-        crowd: bool ``(n,)``: regions that neither reward nor punish a detection; all False for detections.
+        masks: COCO compressed RLE counts of the full image size, one for each box; None where only boxes are known.
+        crowd: bool ``(n,)``: regions that neither reward nor punish a detection.
     """
 
     height: int
@@ -38,7 +41,6 @@ class Objects:
     boxes: NDArray[np.float64]
     category_ids: NDArray[np.int64]
     masks: Sequence[bytes] | None
-    scores: NDArray[np.float64]
     crowd: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -46,191 +48,134 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Detections in many images of one size, such as all variants of a source, one after the other.
+
+    Attributes:
+        offsets: int64 ``(images + 1,)``; image i has the detections ``offsets[i]:offsets[i + 1]``.
+        boxes: float64 ``(n, 4)``, x1, y1, x2, y2 in pixels.
+        scores: float64 ``(n,)``.
+        category_ids: int64 ``(n,)``.
+        masks: COCO compressed RLE counts of the full image size, one for each box; None where only boxes are known.
+    """
+
+    offsets: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    category_ids: NDArray[np.int64]
+    masks: Sequence[bytes] | None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of detections in each image."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageAP:
-    """Average precision of one image.
+    """Average precision of single images that share a reference.
 
     Attributes:
         classes: category ids present in the reference (not only as crowd), rising.
-        precision: float64 ``(10, classes)``, AP at each IoU threshold .50:.05:.95 for each class; no column without reference.
+        precision: float64 ``(images, 10, classes)``, AP at each IoU threshold .50:.05:.95 for each class; classes without
+            reference have no place.
     """
 
     classes: NDArray[np.int64]
     precision: NDArray[np.float64]
 
     @property
-    def mean(self) -> float:
-        """AP over all thresholds and classes; NaN without a reference."""
-        return float(self.precision.mean()) if self.classes.size else float("nan")
+    def mean(self) -> NDArray[np.float64]:
+        """AP of each image over all thresholds and classes, float64 ``(images,)``; NaN without a reference."""
+        return self._over_classes(self.precision.mean(axis=1))
 
-    def at(self, iou: float) -> float:
-        """AP over the classes at one IoU threshold, for example 0.5; NaN without a reference."""
-        row = int(np.argmin(np.abs(IOU_THRESHOLDS - iou)))
-        return float(self.precision[row].mean()) if self.classes.size else float("nan")
+    def at(self, iou: float) -> NDArray[np.float64]:
+        """AP of each image over the classes at one IoU threshold, for example 0.5; NaN without a reference.
+
+        Raises:
+            ValueError: the threshold is none of .50:.05:.95.
+        """
+        rows = np.flatnonzero(np.isclose(IOU_THRESHOLDS, iou))
+        if not rows.size:
+            raise ValueError(f"expected an IoU threshold among 0.50, 0.55 .. 0.95, got {iou}")
+        return self._over_classes(self.precision[:, rows[0]])
+
+    def _over_classes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values.mean(axis=1) if self.classes.size else np.full(len(values), np.nan)
 
 
-def image_ap(detections: Objects, reference: Objects, *, iou: Literal["bbox", "segm"]) -> ImageAP:
-    """Return the average precision of an image's detections.
+def image_ap(detections: Found, reference: Objects, *, iou: Iou) -> ImageAP:
+    """Return the average precision of each image's detections against one reference.
 
     For each class of the reference and each IoU threshold: detections by falling score (ties in the given order, at most
     100) take the free reference of highest IoU; precision is made monotone and averaged over 101 recall levels. Detections of
     classes that the reference lacks don't count, as in COCOeval.
 
     Args:
-        detections: what the model said.
-        reference: what counts as right.
+        detections: what a model said about one or many images.
+        reference: what counts as right in all of them.
         iou: overlap of boxes or of masks.
 
     Returns:
-        AP for each threshold and class.
+        AP for each image, threshold and class.
+
+    Raises:
+        ValueError: ``iou`` is neither bbox nor segm, or masks are asked for and missing.
+
+    Example:
+        >>> box = np.array([[0.0, 0, 20, 20]])
+        >>> cat = np.array([1])
+        >>> reference = Objects(40, 40, box, cat, None, np.array([False]))
+        >>> boxes = np.vstack([box, [[0, 0, 20, 13]]])  # one image finds it exactly, the other but 65 % of it
+        >>> found = Found(np.array([0, 1, 2]), boxes, np.ones(2), np.ones(2, int), None)
+        >>> image_ap(found, reference, iou="bbox").mean
+        array([1. , 0.4])
     """
+    if iou not in ("bbox", "segm"):
+        raise ValueError(f"expected iou to be bbox or segm, got {iou!r}")
     classes = np.unique(reference.category_ids[~reference.crowd])
     if not classes.size:
-        return ImageAP(classes, np.empty((len(IOU_THRESHOLDS), 0)))
-    wanted = np.isin(detections.category_ids, classes)
-    order = np.flatnonzero(wanted)[np.argsort(-detections.scores[wanted], kind="stable")]
-    # COCOeval tries the crowd regions of a class last.
-    targets = np.argsort(reference.crowd, kind="stable")
-    overlap = _box_overlap if iou == "bbox" else _mask_overlap
-    ious = overlap(detections, order, reference, targets)
-    precision = _average_precision(
-        ious,
-        detections.category_ids[order],
-        reference.category_ids[targets],
-        reference.crowd[targets],
+        return ImageAP(classes, np.empty((len(detections), len(IOU_THRESHOLDS), 0)))
+    if iou == "segm":
+        overlaps = _mask_overlaps(detections, reference, classes)
+    else:
+        overlaps = box_overlaps(
+            detections.boxes, detections.category_ids, reference.boxes, reference.category_ids, reference.crowd
+        )
+    precision = average_precisions(
+        detections.offsets,
+        detections.scores,
+        detections.category_ids,
+        overlaps,
+        reference.category_ids,
+        reference.crowd,
         classes,
         IOU_THRESHOLDS,
-        RECALL_THRESHOLDS,
+        RECALL_LEVELS,
         MAX_DETECTIONS,
     )
     return ImageAP(classes, precision)
 
 
-def _box_overlap(
-    detections: Objects, order: NDArray[np.intp], reference: Objects, targets: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    return _box_iou(detections.boxes[order], reference.boxes[targets], reference.crowd[targets])
-
-
-def _mask_overlap(
-    detections: Objects, order: NDArray[np.intp], reference: Objects, targets: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Mask IoU of detections and references of the same class; other pairs stay 0, nobody looks at them."""
+def _mask_overlaps(detections: Found, reference: Objects, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """IoU of masks of the same class, in calls of pycocotools that share the parsed references among many images."""
     from pycocotools import mask as coco_mask
 
-    if detections.masks is None or reference.masks is None:
+    found_masks, wanted_masks = detections.masks, reference.masks
+    if found_masks is None or wanted_masks is None:
         raise ValueError("mask IoU needs masks on both sides, got boxes only")
     size = [reference.height, reference.width]
-    ious = np.zeros((len(order), len(targets)))
-    for category in np.unique(reference.category_ids):
-        rows = np.flatnonzero(detections.category_ids[order] == category)
-        columns = np.flatnonzero(reference.category_ids[targets] == category)
-        if len(rows):
-            found = [{"size": size, "counts": detections.masks[i]} for i in order[rows]]
-            wanted = [{"size": size, "counts": reference.masks[i]} for i in targets[columns]]
-            ious[np.ix_(rows, columns)] = coco_mask.iou(found, wanted, reference.crowd[targets[columns]].astype(np.uint8))
-    return ious
-
-
-@numba.njit(cache=True)
-def _box_iou(
-    boxes: NDArray[np.float64], references: NDArray[np.float64], crowd: NDArray[np.bool_]
-) -> NDArray[np.float64]:  # pragma: no cover - compiled
-    ious = np.zeros((len(boxes), len(references)))
-    for d in range(len(boxes)):
-        x, y = boxes[d, 0], boxes[d, 1]
-        w, h = boxes[d, 2] - x, boxes[d, 3] - y
-        for g in range(len(references)):
-            gx, gy = references[g, 0], references[g, 1]
-            gw, gh = references[g, 2] - gx, references[g, 3] - gy
-            iw = min(x + w, gx + gw) - max(x, gx)
-            ih = min(y + h, gy + gh) - max(y, gy)
-            if iw > 0 and ih > 0:
-                inter = iw * ih
-                union = w * h if crowd[g] else w * h + gw * gh - inter
-                ious[d, g] = inter / union
-    return ious
-
-
-@numba.njit(cache=True)
-def _match(
-    ious: NDArray[np.float64], crowd: NDArray[np.bool_], threshold: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # pragma: no cover - compiled
-    """Greedy matching of one class at one threshold: which detections are matched, and which of them to a crowd region."""
-    n, m = ious.shape
-    taken = np.zeros(m, np.bool_)
-    matched = np.zeros(n, np.bool_)
-    ignored = np.zeros(n, np.bool_)
-    for d in range(n):
-        best = min(threshold, 1 - 1e-10)
-        found = -1
-        for g in range(m):
-            if taken[g] and not crowd[g]:
-                continue
-            if found > -1 and not crowd[found] and crowd[g]:
-                break
-            if ious[d, g] < best:
-                continue
-            best = ious[d, g]
-            found = g
-        if found > -1:
-            taken[found] = True
-            matched[d] = True
-            ignored[d] = crowd[found]
-    return matched, ignored
-
-
-@numba.njit(cache=True)
-def _interpolated_precision(
-    matched: NDArray[np.bool_], ignored: NDArray[np.bool_], positives: int, recall_thresholds: NDArray[np.float64]
-) -> float:  # pragma: no cover - compiled
-    """Mean over the recall levels of the best precision at that recall or above."""
-    n = len(matched)
-    precision = np.zeros(n)
-    recall = np.zeros(n)
-    hits = 0
-    counted = 0
-    for d in range(n):
-        if not ignored[d]:
-            counted += 1
-            if matched[d]:
-                hits += 1
-        recall[d] = hits / positives
-        precision[d] = hits / counted if counted else 0.0
-    for d in range(n - 1, 0, -1):
-        precision[d - 1] = max(precision[d - 1], precision[d])
-    total = 0.0
-    d = 0
-    for threshold in recall_thresholds:
-        while d < n and recall[d] < threshold:
-            d += 1
-        if d == n:
-            break
-        total += precision[d]
-    return total / len(recall_thresholds)
-
-
-@numba.njit(cache=True)
-def _average_precision(
-    ious: NDArray[np.float64],
-    found_classes: NDArray[np.int64],
-    wanted_classes: NDArray[np.int64],
-    crowd: NDArray[np.bool_],
-    classes: NDArray[np.int64],
-    iou_thresholds: NDArray[np.float64],
-    recall_thresholds: NDArray[np.float64],
-    max_detections: int,
-) -> NDArray[np.float64]:  # pragma: no cover - compiled
-    result = np.zeros((len(iou_thresholds), len(classes)))
-    for k in range(len(classes)):
-        rows = np.flatnonzero(found_classes == classes[k])[:max_detections]
-        columns = np.flatnonzero(wanted_classes == classes[k])
-        own = np.empty((len(rows), len(columns)))
-        for i in range(len(rows)):
-            for j in range(len(columns)):
-                own[i, j] = ious[rows[i], columns[j]]
-        own_crowd = crowd[columns]
-        positives = len(columns) - own_crowd.sum()
-        for t in range(len(iou_thresholds)):
-            matched, ignored = _match(own, own_crowd, iou_thresholds[t])
-            result[t, k] = _interpolated_precision(matched, ignored, positives, recall_thresholds)
-    return result
+    overlaps = np.zeros((len(detections.category_ids), len(reference)))
+    for category in classes:
+        rows = np.flatnonzero(detections.category_ids == category)
+        columns = np.flatnonzero(reference.category_ids == category)
+        wanted = [{"size": size, "counts": wanted_masks[i]} for i in columns.tolist()]
+        crowd = reference.crowd[columns].astype(np.uint8)
+        for chunk in np.split(rows, range(MASKS_AT_ONCE, len(rows), MASKS_AT_ONCE)):
+            found = [{"size": size, "counts": found_masks[i]} for i in chunk.tolist()]
+            if found:
+                overlaps[np.ix_(chunk, columns)] = coco_mask.iou(found, wanted, crowd)
+    return overlaps

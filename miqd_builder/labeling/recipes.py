@@ -1,43 +1,129 @@
-"""Recipes: named, versioned rules that turn responses into scores and scores into labels."""
+"""Recipes: named, versioned rules that turn responses into scores and scores into labels.
+
+Two ship with the project. A user's own is a YAML file of the same fields, or an entry point of the group ``miqd.recipes`` that
+names a :class:`Recipe`; both may name own functions as ``package.module:function``.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
 from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.labeling import measures
+
+ENTRY_POINT_GROUP = "miqd.recipes"
+SUFFIXES = (".yaml", ".yml")
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(BaseModel):
     """How responses become labels.
 
     Attributes:
         name: what labels say in their ``recipe`` column.
         version: raised whenever the same responses would give other labels.
+        class_consistency: how two answers of a classifier are compared: a name in
+            :data:`~miqd_builder.labeling.measures.CLASS_CONSISTENCIES` or ``package.module:function``.
+        detection_score: what is read off the average precision of an image: a name in
+            :data:`~miqd_builder.labeling.measures.DETECTION_SCORES` or ``package.module:function``.
         reference_score: detections on the original with at least this score are the reference of consistency.
-        composite_consistency: weight of consistency in the composite; accuracy has the rest.
+        composite_consistency: share of consistency in the composite; accuracy has the rest.
     """
 
-    name: str
-    version: int
-    reference_score: float = 0.3
-    composite_consistency: float = 0.5
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)]
+    version: PositiveInt
+    class_consistency: str = "top1"
+    detection_score: str = "ap"
+    reference_score: Share = 0.3
+    composite_consistency: Share = 0.5
 
     def fingerprint(self) -> str:
-        """Return a hash of all fields."""
-        return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:16]
+        """Return a hash of all fields, and of the source of own functions."""
+        own = [measures.source_sha256(name) for name in (self.class_consistency, self.detection_score)]
+        facts = json.dumps([self.model_dump(), own], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-RECIPES = {recipe.name: recipe for recipe in [Recipe("miqd_v1", version=1)]}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in [
+        Recipe(name="miqd_v1", version=1),
+        Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75"),
+    ]
+}
 
 
 def get_recipe(name: str) -> Recipe:
-    """Return a recipe by name.
+    """Return a recipe: one that ships, one of an installed package, or one of a YAML file.
+
+    Args:
+        name: name of the recipe, or path of a file that ends in .yaml or .yml.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or its fields are wrong.
     """
-    if name not in RECIPES:
-        raise ConfigError(f"Unknown recipe '{name}': known are {', '.join(RECIPES)}.{did_you_mean(name, RECIPES)}")
-    return RECIPES[name]
+    if name.endswith(SUFFIXES):
+        recipe = _read(Path(name))
+    elif name in RECIPES:
+        return RECIPES[name]
+    else:
+        recipe = _installed(name)
+    measures.class_consistency(recipe.class_consistency)
+    measures.detection_score(recipe.detection_score)
+    return recipe
+
+
+def _read(file: Path) -> Recipe:
+    try:
+        fields = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Recipe file '{file}' can't be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Recipe file '{file}' is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(fields, dict):
+        raise ConfigError(f"Recipe file '{file}' must hold fields such as 'name' and 'version'.")
+    try:
+        recipe = Recipe.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(f"Recipe file '{file}': {_explain(error)}") from None
+    if recipe.name in RECIPES and recipe != RECIPES[recipe.name]:
+        raise ConfigError(f"Recipe file '{file}' takes the name '{recipe.name}' of a recipe that ships: choose another name.")
+    return recipe
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown field '{field}'.{did_you_mean(field, Recipe.model_fields)}"
+    if first["type"] == "missing":
+        return f"the field '{field}' is missing."
+    return f"{field} = {first['input']!r}: {first['msg']}."
+
+
+def _installed(name: str) -> Recipe:
+    points = {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    if name not in points:
+        known = [*RECIPES, *sorted(points)]
+        raise ConfigError(
+            f"Unknown recipe '{name}': known are {', '.join(known)}, or a file that ends in .yaml.{did_you_mean(name, known)}"
+        )
+    try:
+        recipe = points[name].load()
+    except Exception as error:
+        raise ConfigError(f"Recipe '{name}' ({points[name].value}) can't be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(recipe, Recipe) or recipe.name != name:
+        raise ConfigError(
+            f"Entry point '{name}' of {ENTRY_POINT_GROUP} must name a Recipe(name='{name}', ...): got {recipe!r}."
+        )
+    return recipe

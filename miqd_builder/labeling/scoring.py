@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from miqd_builder.labeling.average_precision import Objects, image_ap
+from miqd_builder.errors import ConfigError
+from miqd_builder.labeling.classification import score_classes
+from miqd_builder.labeling.detection import score_detections
 from miqd_builder.labeling.recipes import Recipe
-from miqd_builder.responses import Detections
-from miqd_builder.sources import GroundTruth, SourceImage
-from miqd_builder.store.response_table import iterate_detections
+from miqd_builder.labeling.segmentation import score_segmentations
+from miqd_builder.sources import SourceImage
 from miqd_builder.store.schema import ORIGINAL, SCORE_COLUMNS, SCORES
 
-Triple = tuple[float, float, float]
-NOT_KNOWN: Triple = (float("nan"), float("nan"), float("nan"))
+Columns = dict[str, NDArray[np.float64]]
+Scorer = Callable[[pa.Table, Mapping[str, SourceImage], Recipe], Columns]
+"""Responses, sources by id and the rules, to the task's columns of scores in row order; NaN where there is none."""
+
+SCORERS: dict[str, Scorer] = {
+    "cls": score_classes,
+    "det": functools.partial(score_detections, iou="bbox"),
+    "ins": functools.partial(score_detections, iou="segm"),
+    "seg": lambda responses, sources, recipe: score_segmentations(responses, sources),
+}
 
 
 def score_responses(task: str, responses: pa.Table, sources: Mapping[str, SourceImage], recipe: Recipe) -> pa.Table:
@@ -28,90 +36,33 @@ def score_responses(task: str, responses: pa.Table, sources: Mapping[str, Source
     has no response gets empty consistency.
 
     Args:
-        task: cls, det or ins.
-        responses: the model's responses.
+        task: cls, det, ins or seg.
+        responses: the model's responses, checked by :func:`~miqd_builder.labeling.response_checks.check_responses`.
         sources: source images by id, with their ground truth.
         recipe: the rules.
+
+    Raises:
+        ConfigError: the recipe's own function gives values outside [0, 1], or less than 1 for the original against itself.
     """
-    columns = _score_classes(responses, sources) if task == "cls" else _score_detections(task, responses, sources, recipe)
     table = {"source_id": responses["source_id"], "degradation": responses["degradation"]}
+    if responses.num_rows:
+        columns = SCORERS[task](responses, sources, recipe)
+    else:
+        columns = {name: np.empty(0) for name in SCORE_COLUMNS[task]}
+    _check_originals(columns["consistency"], responses, recipe)
     for name in SCORE_COLUMNS[task]:
         values = columns[name]
         table[name] = pa.chunked_array([pa.array(values, pa.float64(), mask=np.isnan(values))])
     return pa.table(table, schema=SCORES[task])
 
 
-def _score_classes(responses: pa.Table, sources: Mapping[str, SourceImage]) -> dict[str, NDArray[np.float64]]:
-    """Top-1 agreement with the ground truth and with the model's own top-1 on the original."""
-    ids = responses["source_id"].to_pylist()
-    top = pc.list_element(responses["top_ids"], 0).to_numpy().astype(np.int64)
-    degradations = responses["degradation"].to_pylist()
-    clean = {i: int(t) for i, d, t in zip(ids, degradations, top, strict=True) if d == ORIGINAL}
-    consistency, accuracy = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
-    for row, source_id in enumerate(ids):
-        if source_id in clean:
-            consistency[row] = float(top[row] == clean[source_id])
-        label = sources[source_id].label
-        if label is not None:
-            accuracy[row] = float(top[row] == label)
-    return {"consistency": consistency, "accuracy": accuracy}
-
-
-def _score_detections(
-    task: str, responses: pa.Table, sources: Mapping[str, SourceImage], recipe: Recipe
-) -> dict[str, NDArray[np.float64]]:
-    iou: Literal["bbox", "segm"] = "segm" if task == "ins" else "bbox"
-    ids = responses["source_id"].to_pylist()
-    degradations = responses["degradation"].to_pylist()
-    answers = iterate_detections(responses)
-    own = {i: a.above(recipe.reference_score) for i, d, a in zip(ids, degradations, answers, strict=True) if d == ORIGINAL}
-    own_objects = {i: _from_detections(a) for i, a in own.items()}
-    true_objects = {i: _from_truth(t) for i in set(ids) if (t := sources[i].truth) is not None}
-    rows = np.empty((len(ids), 6))
-    for row, (source_id, answer) in enumerate(zip(ids, answers, strict=True)):
-        found = _from_detections(answer)
-        rows[row, :3] = NOT_KNOWN
-        if source_id in own:
-            rows[row, :3] = _consistency(found, own_objects[source_id], answer, recipe, iou)
-        rows[row, 3:] = _triple(found, true_objects[source_id], iou) if source_id in true_objects else NOT_KNOWN
-    names = ["consistency", "consistency_ap50", "consistency_ap75", "accuracy", "accuracy_ap50", "accuracy_ap75"]
-    return {name: rows[:, column] for column, name in enumerate(names)}
-
-
-def _consistency(
-    found: Objects, reference: Objects, answer: Detections, recipe: Recipe, iou: Literal["bbox", "segm"]
-) -> Triple:
-    """AP against the model's own confident detections on the original; if there were none, whether there still are none."""
-    if len(reference):
-        return _triple(found, reference, iou)
-    silent = float(not len(answer.above(recipe.reference_score).scores))
-    return silent, silent, silent
-
-
-def _triple(found: Objects, reference: Objects, iou: Literal["bbox", "segm"]) -> Triple:
-    ap = image_ap(found, reference, iou=iou)
-    return ap.mean, ap.at(0.5), ap.at(0.75)
-
-
-def _from_detections(answer: Detections) -> Objects:
-    return Objects(
-        height=answer.height,
-        width=answer.width,
-        boxes=answer.boxes.astype(np.float64),
-        category_ids=answer.category_ids.astype(np.int64),
-        masks=answer.masks,
-        scores=answer.scores.astype(np.float64),
-        crowd=np.zeros(len(answer.scores), np.bool_),
-    )
-
-
-def _from_truth(truth: GroundTruth) -> Objects:
-    return Objects(
-        height=truth.height,
-        width=truth.width,
-        boxes=truth.boxes,
-        category_ids=truth.category_ids,
-        masks=truth.masks,
-        scores=np.zeros(len(truth.category_ids)),
-        crowd=truth.crowd,
-    )
+def _check_originals(consistency: NDArray[np.float64], responses: pa.Table, recipe: Recipe) -> None:
+    original = responses["degradation"].to_numpy(zero_copy_only=False) == ORIGINAL
+    own = consistency[original]
+    changed = np.flatnonzero(~np.isnan(own) & (own != 1))
+    if changed.size:
+        source_id = responses["source_id"].to_numpy(zero_copy_only=False)[original][changed[0]]
+        raise ConfigError(
+            f"Recipe '{recipe.name}' gives the original of '{source_id}' compared with itself a consistency of "
+            f"{own[changed[0]]:.17g}: expected exactly 1."
+        )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.images import IMAGE_SUFFIXES, decode_image
+from miqd_builder.sources.label_maps import LabelMap
 
 _UNSAFE = re.compile(r"[\x00-\x1f/\\:*?\"<>|=]")
 
@@ -56,18 +57,21 @@ class SourceImage:
         path: where the file is.
         label: class index of an image classification data set, None without one.
         truth: annotated objects, None for an image without annotations.
+        label_map: classes of the pixels, None for an image without a label PNG.
     """
 
     source_id: str
     path: Path
     label: int | None = None
     truth: GroundTruth | None = None
+    label_map: LabelMap | None = None
 
     def read(self) -> NDArray[np.uint8]:
         """Return the pixels, uint8 ``(height, width, 3)`` RGB, in the orientation that the file's EXIF data ask for.
 
         Raises:
-            UnreadableImageError: the file is gone, damaged, or of another size than its annotations say.
+            UnreadableImageError: the file is gone, damaged, or of another size than its annotations say; or its label PNG
+                can't be used.
         """
         pixels = decode_image(self._bytes(), self.path.name)
         if self.truth is not None and pixels.shape[:2] != (self.truth.height, self.truth.width):
@@ -76,6 +80,8 @@ class SourceImage:
                 f"Image '{self.path.name}' is {width}x{height} pixels, its annotations are for "
                 f"{self.truth.width}x{self.truth.height}: use the image that was annotated."
             )
+        if self.label_map is not None:
+            self.label_map.values(*pixels.shape[:2])
         return pixels
 
     def file_sha256(self) -> str:
@@ -84,6 +90,11 @@ class SourceImage:
             return hashlib.sha256(self._bytes()).hexdigest()
         except UnreadableImageError:
             return "unreadable"
+
+    def truth_fingerprint(self) -> str:
+        """Return a hash of all ground truth of the image, whatever its kind."""
+        known = (self.label, *(t and t.fingerprint() for t in (self.truth, self.label_map)))
+        return hashlib.sha256(str(known).encode()).hexdigest()
 
     def _bytes(self) -> bytes:
         try:

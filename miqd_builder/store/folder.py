@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from miqd_builder.errors import StoreError
+from miqd_builder.errors import ConfigError, StoreError, did_you_mean
 
 TEMPORARY = ".tmp"
+IMAGES = "images"
+
+_PLUGINS = {"s3fs": "pip install 'miqd-builder[s3]'", "gcsfs": "pip install gcsfs", "adlfs": "pip install adlfs"}
 
 
 class RunFolder:
@@ -20,11 +26,14 @@ class RunFolder:
 
     Args:
         url: local path or fsspec url, for example ``s3://bucket/run``.
+
+    Raises:
+        ConfigError: the url's file system is unknown or its package is missing.
     """
 
     def __init__(self, url: str) -> None:
         self.url = str(url)
-        self.fs, root = fsspec.core.url_to_fs(self.url)
+        self.fs, root = _open(self.url)
         self.root = str(root).rstrip("/")
         self.local = isinstance(self.fs, LocalFileSystem)
 
@@ -34,15 +43,22 @@ class RunFolder:
 
     def exists(self, name: str) -> bool:
         """Tell whether the file is there, complete."""
-        return bool(self.fs.exists(self.path(name)))
+        with self._access("reach", name):
+            return bool(self.fs.exists(self.path(name)))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, *, last: int | None = None) -> bytes:
         """Return a file's content.
+
+        Args:
+            name: path inside the folder.
+            last: return only the last bytes, at most this many.
 
         Raises:
             FileNotFoundError: there is no such file.
+            StoreError: the store can't be reached or refuses.
         """
-        return self.fs.cat_file(self.path(name))
+        with self._access("read", name):
+            return self.fs.cat_file(self.path(name), start=None if last is None else -last)
 
     def write(self, name: str, data: bytes, *, flush: bool = True) -> None:
         """Write a file so that it is either there in whole or not at all.
@@ -58,7 +74,7 @@ class RunFolder:
             StoreError: the disk is full or the folder can't be written.
         """
         path = self.path(name)
-        try:
+        with self._access("write", name):
             if not self.local:
                 self.fs.pipe_file(path, data)
                 return
@@ -69,8 +85,50 @@ class RunFolder:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file unless it is there; of several who try at the same time, one succeeds.
+
+        Local file systems and stores with conditional puts (S3, Google, Azure) decide that by themselves. Other stores are
+        asked first whether the file is there, which two who ask at the same moment both pass.
+
+        Returns:
+            False if the file is there.
+
+        Raises:
+            StoreError: the disk is full or the folder can't be written.
+        """
+        path = self.path(name)
+        with self._access("write", name):
+            if not self.local:
+                return self._create_remote(path, data)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with Path(path).open("xb", buffering=0) as file:
+                    self._fill(file, data)
+            except FileExistsError:
+                return False
+        return True
+
+    @staticmethod
+    def _fill(file: FileIO, data: bytes) -> None:
+        try:
+            file.write(data)
+        except BaseException:
+            Path(file.name).unlink()
+            raise
+
+    def _create_remote(self, path: str, data: bytes) -> bool:
+        try:
+            self.fs.pipe_file(path, data, mode="create")
         except OSError as error:
-            raise StoreError(_explain(error, path)) from error
+            # Stores say "it is there" in several ways.
+            if self.fs.exists(path):
+                return False
+            if error.errno != errno.ENOSYS:
+                raise
+            self.fs.pipe_file(path, data)
+        return True
 
     @staticmethod
     def _write_local(path: str, data: bytes, flush: bool) -> None:
@@ -88,24 +146,75 @@ class RunFolder:
 
     def list(self, pattern: str) -> list[str]:
         """Return the names of the files that match a glob, sorted, relative to the folder."""
-        found = self.fs.glob(self.path(pattern))
+        with self._access("list", pattern):
+            found = self.fs.glob(self.path(pattern))
         return sorted(
             str(path)[len(self.root) + 1 :] if self.local else str(path).split(self.root + "/", 1)[1] for path in found
         )
 
     def remove(self, name: str) -> None:
         """Remove a file; one that isn't there is fine."""
-        if self.fs.exists(self.path(name)):
-            self.fs.rm_file(self.path(name))
+        with self._access("remove", name):
+            if self.fs.exists(self.path(name)):
+                self.fs.rm_file(self.path(name))
 
-    def remove_temporary(self, name: str) -> None:
-        """Remove what killed writers left anywhere below a sub-folder. No other run may be writing there."""
+    def remove_temporary(self) -> None:
+        """Remove what killed writers left, below everything but ``images``. No other run may be writing there.
+
+        An image's leftovers go when its source is rendered again (:meth:`remove_temporary_images`), so that millions of files
+        needn't be listed.
+        """
+        if not self.local or not Path(self.root).is_dir():
+            return
+        with self._access("clear", ""):
+            for entry in Path(self.root).iterdir():
+                if entry.is_file():
+                    leftovers = [entry] if entry.name.endswith(TEMPORARY) else []
+                else:
+                    leftovers = [] if entry.name == IMAGES else list(entry.rglob(f"*{TEMPORARY}"))
+                for path in leftovers:
+                    path.unlink(missing_ok=True)
+
+    def remove_temporary_images(self, source_ids: Iterable[str]) -> None:
+        """Remove what killed writers left of the images of some sources."""
         if self.local:
-            for path in Path(self.path(name)).rglob(f"*{TEMPORARY}"):
-                path.unlink(missing_ok=True)
+            for source_id in source_ids:
+                for path in Path(self.path(f"{IMAGES}/{source_id}")).glob(f"*{TEMPORARY}"):
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _access(self, verb: str, name: str) -> Iterator[None]:
+        """Turn what a file system raises into one line; reading a file that isn't there stays a FileNotFoundError."""
+        try:
+            yield
+        except OSError as error:
+            if verb == "read" and isinstance(error, FileNotFoundError):
+                raise
+            raise StoreError(_explain(error, verb, self.path(name))) from error
+        except Exception as error:
+            # Stores without a key or a network raise errors of their client library.
+            if type(error).__module__.split(".")[0] not in ("botocore", "aiohttp", "google", "azure"):
+                raise
+            raise StoreError(f"Can't {verb} '{self.url}' ({error}). Check its address and your credentials.") from error
 
 
-def _explain(error: OSError, path: str) -> str:
+def _open(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    try:
+        # Other processes write into the folder: a remembered listing would hide their files.
+        return fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        package = next((name for name in _PLUGINS if name in str(error)), None)
+        remedy = f"install it with {_PLUGINS[package]}" if package else str(error)
+        raise ConfigError(f"The run folder '{url}' needs a package that is not installed: {remedy}.") from None
+    except ValueError:
+        known = fsspec.available_protocols()
+        protocol = url.split("://", 1)[0]
+        raise ConfigError(
+            f"The run folder '{url}' is on an unknown file system '{protocol}'.{did_you_mean(protocol, known)}"
+        ) from None
+
+
+def _explain(error: OSError, verb: str, path: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"No space left while writing '{path}'. Free some and run the same command again: finished parts are kept."
-    return f"Can't write '{path}' ({error.strerror or error}). Check the folder's permissions, or choose another --out."
+    return f"Can't {verb} '{path}' ({error.strerror or error}). Check the folder's permissions, or choose another --out."

@@ -18,13 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from miqd_builder.errors import StoreError
+from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.schema import SCHEMA_VERSION
 
 ROW_GROUP_BYTES = 64 * 2**20
 """Row groups are cut at this size in memory, below the 100 MB that viewers of Parquet data sets ask for."""
 
-_FINGERPRINT, _INPUTS, _COMPLETE, _EXTRA = b"miqd.fingerprint", b"miqd.inputs", b"miqd.complete", b"miqd.extra"
+_FINGERPRINT, _INPUTS, _COMPLETE, _EXTRA = "miqd.fingerprint", "miqd.inputs", "miqd.complete", "miqd.extra"
+_TAIL_BYTES = 2**16
+"""Read for a footer at first; a longer footer costs a second read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +71,66 @@ def write_part(
     """
     footer = Footer(fingerprint(inputs), inputs, complete, table.num_rows, extra or {})
     metadata = {
-        _FINGERPRINT: footer.fingerprint.encode(),
-        _INPUTS: json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode(),
-        _COMPLETE: b"true" if complete else b"false",
+        _FINGERPRINT: footer.fingerprint,
+        _INPUTS: _compact_json(inputs),
+        _COMPLETE: "true" if complete else "false",
     }
     if footer.extra:
-        metadata[_EXTRA] = json.dumps(footer.extra, sort_keys=True, separators=(",", ":")).encode()
-    table = table.replace_schema_metadata(metadata)
+        metadata[_EXTRA] = _compact_json(footer.extra)
+    folder.write(name, encode_table(table, metadata))
+    return footer
+
+
+def encode_table(table: pa.Table, metadata: dict[str, str]) -> bytes:
+    """Return a table as a Parquet file that holds its own hash; the same content gives the same bytes.
+
+    Args:
+        table: the rows.
+        metadata: further entries of the file's footer.
+    """
     per_row = max(1, table.nbytes // max(1, table.num_rows))
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=max(1, ROW_GROUP_BYTES // per_row))
-    folder.write(name, buffer.getvalue())
-    return footer
+    with pq.ParquetWriter(buffer, table.schema.remove_metadata(), compression="zstd") as writer:
+        writer.write_table(table.replace_schema_metadata(None), row_group_size=max(1, ROW_GROUP_BYTES // per_row))
+        for key, value in (metadata | {KEY: BLANK}).items():
+            writer.add_key_value_metadata({key: value})
+    return seal(buffer.getvalue())
+
+
+def decode_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Return the rows of a file made by :func:`encode_table`.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if not is_sealed(data):
+        raise ValueError("its bytes are not those that its checksum was made of")
+    return pq.read_table(pa.BufferReader(data), columns=columns).replace_schema_metadata(None)
+
+
+def _compact_json(value: dict[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def read_footer(folder: RunFolder, name: str) -> Footer | None:
     """Return a part's footer; None if there is no such part, or none that counts (torn, or of another origin)."""
     try:
-        with folder.fs.open(folder.path(name), "rb") as file:
-            metadata = pq.ParquetFile(file).metadata
-            pairs = metadata.metadata or {}
-            return Footer(
-                fingerprint=pairs[_FINGERPRINT].decode(),
-                inputs=json.loads(pairs[_INPUTS]),
-                complete=pairs[_COMPLETE] == b"true",
-                rows=metadata.num_rows,
-                extra=json.loads(pairs.get(_EXTRA, b"{}")),
-            )
-    except (FileNotFoundError, pa.ArrowInvalid, KeyError, ValueError):
+        tail = folder.read(name, last=_TAIL_BYTES)
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if length > len(tail) == _TAIL_BYTES:
+            tail = folder.read(name, last=length)
+        metadata = pq.read_metadata(pa.BufferReader(tail))
+        pairs = metadata.metadata or {}
+        if KEY.encode() not in pairs:
+            return None
+        return Footer(
+            fingerprint=pairs[_FINGERPRINT.encode()].decode(),
+            inputs=json.loads(pairs[_INPUTS.encode()]),
+            complete=pairs[_COMPLETE.encode()] == b"true",
+            rows=metadata.num_rows,
+            extra=json.loads(pairs.get(_EXTRA.encode(), b"{}")),
+        )
+    except (OSError, KeyError, ValueError):
         return None
 
 
@@ -106,10 +141,10 @@ def read_part(folder: RunFolder, name: str, columns: list[str] | None = None) ->
         StoreError: the part is missing or damaged.
     """
     try:
-        return pq.read_table(pa.BufferReader(folder.read(name)), columns=columns).replace_schema_metadata(None)
+        return decode_table(folder.read(name), columns)
     except FileNotFoundError:
         raise StoreError(f"Part '{folder.path(name)}' is missing: run the stage that writes it again.") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (OSError, ValueError) as error:
         raise StoreError(f"Part '{folder.path(name)}' is damaged ({error}): delete it and run again.") from error
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.parts import decode_table, encode_table
 from miqd_builder.store.schema import QUARANTINE
 
 
@@ -49,15 +49,16 @@ def write_failures(folder: RunFolder, key: str, failures: Sequence[Failure]) -> 
     if not failures:
         folder.remove(name)
         return
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(f) for f in failures], schema=QUARANTINE), buffer, compression="zstd")
-    folder.write(name, buffer.getvalue())
+    folder.write(name, encode_table(pa.Table.from_pylist([asdict(f) for f in failures], schema=QUARANTINE), {}))
 
 
-def read_failures(folder: RunFolder) -> list[Failure]:
-    """Return all recorded failures, by file name."""
+def read_failures(folder: RunFolder, pattern: str = "quarantine/*.parquet") -> list[Failure]:
+    """Return the failures recorded in the files that match, by file name."""
     failures = []
-    for name in folder.list("quarantine/*.parquet"):
-        rows = pq.read_table(pa.BufferReader(folder.read(name))).to_pylist()
+    for name in folder.list(pattern):
+        try:
+            rows = decode_table(folder.read(name)).to_pylist()
+        except ValueError as error:
+            raise StoreError(f"'{folder.path(name)}' is damaged ({error}): delete it and run again.") from error
         failures += [Failure(**row) for row in rows]
     return failures

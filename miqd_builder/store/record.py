@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
+import hashlib
 import json
-import platform
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,11 +11,12 @@ from typing import Any
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StoreError
 from miqd_builder.sources.base import some
+from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
+from miqd_builder.store.environment import machine, package_versions
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.schema import SCHEMA_VERSION
 
 NAME = "run.json"
-PROJECT = "miqd-builder"
 
 
 @dataclass
@@ -32,7 +30,10 @@ class RunRecord:
         degradations: names, in canonical order.
         parts: ids of the source images in each part; once assigned, an image stays in its part.
         stages: resolved run file of each stage, for example ``label det``.
+        full_reference: measures beside PSNR that ``variants`` holds; once asked for, they stay.
         versions: Python and packages that the last stage ran with.
+        environment: operating system, processor, GPU and commit that the last stage ran with.
+        hashes: of each stage, SHA-256 of its resolved run file and its zoo files, and the fingerprint of each model.
         schema_version: of the tables.
     """
 
@@ -42,7 +43,10 @@ class RunRecord:
     degradations: list[str]
     parts: list[list[str]] = field(default_factory=list)
     stages: dict[str, Any] = field(default_factory=dict)
+    full_reference: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    hashes: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
@@ -54,8 +58,11 @@ class RunRecord:
         """
         if not folder.exists(NAME):
             return None
+        data = folder.read(NAME)
         try:
-            content = json.loads(folder.read(NAME))
+            content = json.loads(data)
+            if content.pop(KEY, None) is not None and not is_sealed(data):
+                raise ValueError("its bytes are not those that its checksum was made of")
             version = content["schema_version"]
             if version != SCHEMA_VERSION:
                 raise StoreError(
@@ -74,9 +81,11 @@ class RunRecord:
         """
         record = cls.load(folder)
         if record is None:
-            return cls(config.seed, config.images, config.roi.kind, list(degradations))
-        record._refuse_other_settings(folder, config, degradations)
-        record.degradations = list(degradations)
+            record = cls(config.seed, config.images, config.roi.kind, list(degradations))
+        else:
+            record._refuse_other_settings(folder, config, degradations)
+            record.degradations = list(degradations)
+        record.full_reference = sorted({*record.full_reference, *config.full_reference})
         return record
 
     def _refuse_other_settings(self, folder: RunFolder, config: RunConfig, degradations: Sequence[str]) -> None:
@@ -107,18 +116,20 @@ class RunRecord:
             self.parts.append(chunk)
         return sorted({part_of[source_id] for source_id in source_ids})
 
-    def save(self, folder: RunFolder, stage: str, config: RunConfig) -> None:
-        """Write the record, with the resolved run file of the stage that is about to start."""
+    def save(self, folder: RunFolder, stage: str, config: RunConfig, *, zoo: dict[str, Any] | None = None) -> None:
+        """Write the record, with the resolved run file of the stage that is about to start and what it will run with.
+
+        Args:
+            folder: the run folder.
+            stage: for example ``label det``.
+            config: its resolved run file.
+            zoo: hashes of the stage's zoo files and models.
+        """
         self.stages[stage] = config.model_dump(mode="json")
-        self.versions = {"python": platform.python_version(), **_package_versions()}
-        folder.write(NAME, json.dumps(asdict(self), indent=1).encode())
+        self.hashes[stage] = {"run_file": hashlib.sha256(config.model_dump_json().encode()).hexdigest(), **(zoo or {})}
+        self.write(folder)
 
-
-def _package_versions() -> dict[str, str]:
-    """Versions of this project and of what it directly depends on, as far as it is installed."""
-    versions = {PROJECT: importlib.metadata.version(PROJECT)}
-    for requirement in importlib.metadata.requires(PROJECT) or []:
-        package = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return dict(sorted(versions.items()))
+    def write(self, folder: RunFolder) -> None:
+        """Write the record as it is, with the versions and the machine of now."""
+        self.versions, self.environment = package_versions(), machine()
+        folder.write(NAME, seal(json.dumps({KEY: BLANK, **asdict(self)}, indent=1).encode()))

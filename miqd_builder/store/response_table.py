@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from miqd_builder.responses import Classification, Detections, Response
+from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.store.schema import RESPONSES
 
 TOP = 5
@@ -39,8 +39,7 @@ def responses_table(task: str, answers: Sequence[Answer]) -> pa.Table:
         "source_id": pa.array([a.source_id for a in answers], pa.string()),
         "degradation": pa.array([a.degradation for a in answers], pa.string()),
     }
-    columns |= _classification_columns(answers) if task == "cls" else _detection_columns(answers, masks=task == "ins")
-    return pa.table(columns, schema=RESPONSES[task])
+    return pa.table(columns | _COLUMNS[task](answers), schema=RESPONSES[task])
 
 
 def _classification_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
@@ -61,22 +60,45 @@ def _classification_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     }
 
 
-def _detection_columns(answers: Sequence[Answer], *, masks: bool) -> dict[str, pa.Array]:
+def _detection_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     found = [a.response for a in answers if isinstance(a.response, Detections)]
     assert len(found) == len(answers)
     offsets = pa.array(np.cumsum([0, *(len(d.scores) for d in found)]).astype(np.int32))
     boxes = _concatenate([d.boxes for d in found], np.float32).reshape(-1)
-    columns = {
+    return {
         "height": pa.array([d.height for d in found], pa.int32()),
         "width": pa.array([d.width for d in found], pa.int32()),
         "boxes": pa.ListArray.from_arrays(offsets, pa.FixedSizeListArray.from_arrays(pa.array(boxes), 4)),
         "scores": pa.ListArray.from_arrays(offsets, pa.array(_concatenate([d.scores for d in found], np.float32))),
         "category_ids": pa.ListArray.from_arrays(offsets, pa.array(_concatenate([d.category_ids for d in found], np.int32))),
     }
-    if masks:
-        counts = [mask for d in found for mask in d.masks or []]
-        columns["masks"] = pa.ListArray.from_arrays(offsets, pa.array(counts, pa.binary()))
+
+
+def _instance_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
+    columns = _detection_columns(answers)
+    counts = [mask for a in answers if isinstance(a.response, Detections) for mask in a.response.masks or []]
+    columns["masks"] = pa.ListArray.from_arrays(columns["scores"].offsets, pa.array(counts, pa.binary()))
     return columns
+
+
+def _segmentation_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
+    maps = [a.response for a in answers if isinstance(a.response, Segmentation)]
+    assert len(maps) == len(answers)
+    return {
+        "height": pa.array([m.height for m in maps], pa.int32()),
+        "width": pa.array([m.width for m in maps], pa.int32()),
+        "category_ids": pa.array([m.category_ids for m in maps], pa.list_(pa.int32())),
+        "masks": pa.array([m.masks for m in maps], pa.list_(pa.binary())),
+    }
+
+
+_COLUMNS: dict[str, Callable[[Sequence[Answer]], dict[str, pa.Array]]] = {
+    "cls": _classification_columns,
+    "det": _detection_columns,
+    "ins": _instance_columns,
+    "seg": _segmentation_columns,
+}
+"""What makes a task's columns from its answers."""
 
 
 def _concatenate(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray[np.generic]:
@@ -108,3 +130,9 @@ def iterate_detections(table: pa.Table) -> list[Detections]:
             )
         )
     return rows
+
+
+def iterate_segmentations(table: pa.Table) -> list[Segmentation]:
+    """Return the rows of a seg responses table as :class:`Segmentation`, in row order."""
+    columns = (table[name].to_pylist() for name in ("height", "width", "category_ids", "masks"))
+    return [Segmentation(h, w, np.array(ids, np.int32), masks) for h, w, ids, masks in zip(*columns, strict=True)]

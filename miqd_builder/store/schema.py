@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pyarrow as pa
 
 from miqd_builder.errors import ConfigError
@@ -34,6 +36,16 @@ VARIANTS = pa.schema(
     ]
 )
 
+FULL_REFERENCE = ("ssim", "ms_ssim")
+"""Further columns of ``variants``, there only where a run asked for them; null where an image is too small for the measure."""
+
+
+def variants_schema(full_reference: Collection[str]) -> pa.Schema:
+    """Return the columns of ``variants`` with the given ones of :data:`FULL_REFERENCE`."""
+    fields = [pa.field(name, pa.float64()) for name in FULL_REFERENCE if name in full_reference]
+    return pa.schema([*VARIANTS, *fields])
+
+
 _KEY = [("source_id", pa.string()), ("degradation", pa.string())]
 
 _DETECTIONS = [
@@ -51,6 +63,15 @@ RESPONSES = {
     ),
     "det": pa.schema(_DETECTIONS),
     "ins": pa.schema([*_DETECTIONS, ("masks", pa.list_(pa.binary()))]),
+    "seg": pa.schema(
+        [
+            *_KEY,
+            ("height", pa.int32()),
+            ("width", pa.int32()),
+            ("category_ids", pa.list_(pa.int32())),
+            ("masks", pa.list_(pa.binary())),
+        ]
+    ),
 }
 
 _AP = [f"{measure}_ap{threshold}" for measure in ("consistency", "accuracy") for threshold in (50, 75)]
@@ -59,6 +80,7 @@ SCORE_COLUMNS = {
     "cls": ["consistency", "accuracy"],
     "det": ["consistency", "accuracy", *_AP],
     "ins": ["consistency", "accuracy", *_AP],
+    "seg": ["consistency", "accuracy"],
 }
 
 SCORES = {task: pa.schema([*_KEY, *((name, pa.float64()) for name in columns)]) for task, columns in SCORE_COLUMNS.items()}
@@ -66,7 +88,7 @@ SCORES = {task: pa.schema([*_KEY, *((name, pa.float64()) for name in columns)]) 
 
 def _labels(task: str) -> pa.Schema:
     spread = [(f"{m}_{s}", pa.float64()) for m in ("consistency", "accuracy") for s in ("mean", "std", "weighted")]
-    fixed_iou = [] if task == "cls" else [(f"{name}_weighted", pa.float64()) for name in _AP]
+    fixed_iou = [(f"{name}_weighted", pa.float64()) for name in SCORE_COLUMNS[task] if name in _AP]
     return pa.schema(
         [
             *_IDENTITY,
@@ -104,7 +126,7 @@ def table_path(table: str, part: int, *, task: str | None = None, model: str | N
     Args:
         table: variants, responses, scores or labels.
         part: number of the part.
-        task: cls, det or ins; not for variants.
+        task: cls, det, ins or seg; not for variants.
         model: name of the model; for responses and scores.
     """
     folders = [table]

@@ -3,70 +3,147 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.images import decode_png
+from miqd_builder.store.checksum import is_sealed
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.parts import fingerprint, read_footer, read_part
-from miqd_builder.store.record import RunRecord
-from miqd_builder.store.schema import LABELS, RESPONSES, SCORES, VARIANTS
+from miqd_builder.store.parts import Footer, decode_table, fingerprint, read_footer, read_part
+from miqd_builder.store.record import NAME, RunRecord
+from miqd_builder.store.schema import LABELS, QUARANTINE, RESPONSES, SCORES, table_path, variants_schema
 
 TABLES = ("variants", "responses", "scores", "labels")
+AGAIN = "delete it and run again"
+
+_PART = re.compile(r"part-([0-9]+)\.parquet")
+_PNG_END = bytes.fromhex("0000000049454e44ae426082")
+"""The last chunk of every PNG; decoders don't look at its checksum."""
+
+Checked = tuple[str, str | None]
 
 
-def verify_folder(folder: RunFolder) -> Iterator[tuple[str, str | None]]:
-    """Check every part and every stored image.
+def verify_folder(folder: RunFolder) -> Iterator[Checked]:
+    """Read every file again.
 
-    Parts: the footer's fingerprint belongs to its inputs, the columns are those of the table, no key appears twice, and all
-    rows can be read.
+    ``run.json`` and the quarantine: every byte is as it was written.
+    Parts: every byte is as it was written, the footer's fingerprint belongs to its inputs, the columns are those of the table,
+    the sources are those that ``run.json`` assigns, no row is missing or appears twice, and the parts that it was made from are
+    those that are there.
     Images: the pixels have the hash that ``variants`` recorded.
 
     Yields:
         the name of what was checked, and what is wrong with it, or None.
     """
-    record = RunRecord.load(folder)
-    if record is None:
-        yield "run.json", "is missing"
+    try:
+        record = RunRecord.load(folder)
+    except MiqdError as error:
+        yield NAME, f"can't be used: {error}"
         return
+    if record is None:
+        yield NAME, "is missing"
+        return
+    yield NAME, None
+    for name in folder.list("quarantine/*.parquet"):
+        yield name, _file_problem(folder.read(name), QUARANTINE)
     for table in TABLES:
         for name in folder.list(f"{table}/**/*.parquet" if table != "variants" else "variants/*.parquet"):
-            yield name, _part_problem(folder, name)
+            yield name, _part_problem(folder, record, name)
     if record.images == "png":
         for name in folder.list("variants/*.parquet"):
             yield from _images(folder, name)
 
 
-def _part_problem(folder: RunFolder, name: str) -> str | None:
-    footer = read_footer(folder, name)
-    if footer is None:
-        return "is torn or has no footer of this project: delete it and run again"
-    if footer.fingerprint != fingerprint(footer.inputs):
-        return "has a fingerprint that is not that of its inputs: delete it and run again"
+def _file_problem(data: bytes, expected: pa.Schema | None = None) -> str | None:
+    """What is wrong with the bytes of a Parquet file."""
+    if not is_sealed(data):
+        return f"is damaged, its bytes are not those that its checksum was made of: {AGAIN}"
     try:
-        table = read_part(folder, name)
-    except MiqdError as error:
-        return str(error)
-    expected = _schema(name)
-    if not table.schema.equals(expected):
+        table = decode_table(data)
+    except (OSError, ValueError) as error:
+        return f"can't be read ({error}): {AGAIN}"
+    if expected is not None and not table.schema.equals(expected):
         return f"has the columns {table.column_names}, expected {expected.names}: it is of another version"
-    keys = list(zip(table["source_id"].to_pylist(), table["degradation"].to_pylist(), strict=True))
-    if len(set(keys)) != len(keys):
-        return "lists an image twice: delete it and run again"
     return None
 
 
-def _schema(name: str) -> pa.Schema:
+def _part_problem(folder: RunFolder, record: RunRecord, name: str) -> str | None:
+    if _PART.fullmatch(name.rsplit("/", 1)[1]) is None:
+        return "is no part of this project: delete it"
+    data = folder.read(name)
+    if (problem := _file_problem(data)) is not None:
+        return problem
+    footer = read_footer(folder, name)
+    if footer is None:
+        return f"has no footer of this project: {AGAIN}"
+    if footer.fingerprint != fingerprint(footer.inputs):
+        return f"has a fingerprint that is not that of its inputs: {AGAIN}"
+    table = decode_table(data)
+    expected = _schema(name, table.column_names)
+    if not table.schema.equals(expected):
+        return f"has the columns {table.column_names}, expected {expected.names}: it is of another version"
+    return _rows_problem(record, name, footer, table) or _origin_problem(folder, name, footer)
+
+
+def _rows_problem(record: RunRecord, name: str, footer: Footer, table: pa.Table) -> str | None:
+    number = _number(name)
+    assigned = set(record.parts[number]) if number < len(record.parts) else set()
+    keys = list(zip(table["source_id"].to_pylist(), table["degradation"].to_pylist(), strict=True))
+    strangers = sorted({source_id for source_id, _ in keys} - assigned)
+    if strangers:
+        return f"holds the image '{strangers[0]}', which {NAME} doesn't put into this part: {AGAIN}"
+    if len(set(keys)) != len(keys):
+        return f"lists an image twice: {AGAIN}"
+    sources = footer.inputs.get("sources")
+    if sources is not None and footer.complete:
+        wanted = len(sources) * len({degradation for _, degradation in keys})
+        if len(keys) != wanted:
+            return f"has {len(keys)} rows, its {len(sources)} images ask for {wanted}: {AGAIN}"
+    return None
+
+
+def _origin_problem(folder: RunFolder, name: str, footer: Footer) -> str | None:
+    """Whether the parts that scores and labels were made from are those that are there."""
+    for origin, state in _origins(name, footer.inputs).items():
+        there = read_footer(folder, origin)
+        if state is not None and (there is None or [there.fingerprint, there.rows] != state):
+            return f"was not made from the '{origin}' that is there: run 'miqd label' again"
+    return None
+
+
+def _origins(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The parts that a part says it was made from, with the fingerprint and the number of rows that they had."""
+    table, *folders, _ = name.split("/")
+    where = dict(folder.split("=", 1) for folder in folders)
+    number = _number(name)
+    if table == "scores":
+        return {table_path("responses", number, **where): inputs.get("responses")}
+    if table == "labels":
+        scores = inputs.get("scores", {})
+        origins = {table_path("scores", number, model=model, **where): state for model, state in scores.items()}
+        return {table_path("variants", number): inputs.get("variants"), **origins}
+    return {}
+
+
+def _number(part: str) -> int:
+    found = _PART.search(part)
+    assert found is not None
+    return int(found[1])
+
+
+def _schema(name: str, columns: list[str]) -> pa.Schema:
     table, *rest = name.split("/")
     if table == "variants":
-        return VARIANTS
+        return variants_schema(columns)
     task = rest[0].removeprefix("task=")
     return {"responses": RESPONSES, "scores": SCORES, "labels": LABELS}[table][task]
 
 
-def _images(folder: RunFolder, variants: str) -> Iterator[tuple[str, str | None]]:
+def _images(folder: RunFolder, variants: str) -> Iterator[Checked]:
     try:
         rows = read_part(folder, variants, ["file_name", "pixel_sha256"]).to_pylist()
     except MiqdError:
@@ -74,8 +151,9 @@ def _images(folder: RunFolder, variants: str) -> Iterator[tuple[str, str | None]
     for row in rows:
         name = f"images/{row['file_name']}"
         try:
-            pixels = decode_png(folder.read(name))
-            right = hashlib.sha256(pixels.tobytes()).hexdigest() == row["pixel_sha256"]
-            yield name, None if right else f"has other pixels than '{variants}' says: delete that part and run degrade again"
+            data = folder.read(name)
+            same = hashlib.sha256(decode_png(data).tobytes()).hexdigest() == row["pixel_sha256"]
+            right = same and data.endswith(_PNG_END)
+            yield name, None if right else f"has not the pixels that '{variants}' says: delete that part and run degrade again"
         except (FileNotFoundError, MiqdError):
             yield name, f"is missing or damaged: delete '{variants}' and run degrade again"

@@ -14,6 +14,7 @@ from miqd_builder.zoo.entry import ModelEntry
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
+    from miqd_builder.zoo.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +26,28 @@ class BackendModule:
         package: the framework's import name, None where it needs none.
         install: what installs it.
         environment: variables that it reads when it is imported, set unless the user has set them.
+        bfloat16: whether its adapter can run the network, or the part that extracts features, in bfloat16.
     """
 
     module: str
     package: str | None = None
     install: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    bfloat16: bool = False
 
 
 _ADAPTERS = "miqd_builder.zoo.adapters"
 
 BACKENDS: dict[str, BackendModule] = {
-    "timm": BackendModule(f"{_ADAPTERS}.timm_classifier", "timm", "pip install timm"),
-    "torchvision": BackendModule(f"{_ADAPTERS}.torchvision_classifier", "torchvision", "pip install torchvision"),
-    "mmpretrain": BackendModule(f"{_ADAPTERS}.mmpretrain_classifier", "mmpretrain", "pip install onedl-mmpretrain"),
-    "mmdet": BackendModule(f"{_ADAPTERS}.mmdet_detector", "mmdet", "pip install onedl-mmdetection"),
+    "timm": BackendModule(f"{_ADAPTERS}.timm_classifier", "timm", "pip install timm", bfloat16=True),
+    "torchvision": BackendModule(
+        f"{_ADAPTERS}.torchvision_classifier", "torchvision", "pip install torchvision", bfloat16=True
+    ),
+    "mmpretrain": BackendModule(
+        f"{_ADAPTERS}.mmpretrain_classifier", "mmpretrain", "pip install onedl-mmpretrain", bfloat16=True
+    ),
+    "mmdet": BackendModule(f"{_ADAPTERS}.mmdet_detector", "mmdet", "pip install onedl-mmdetection", bfloat16=True),
+    "mmseg": BackendModule(f"{_ADAPTERS}.mmseg_segmenter", "mmseg", "pip install onedl-mmsegmentation"),
     "ultralytics": BackendModule(
         f"{_ADAPTERS}.ultralytics_detector",
         "ultralytics",
@@ -52,6 +60,11 @@ BACKENDS: dict[str, BackendModule] = {
 """Back ends by name. An adapter's module, and with it the framework, is imported when a model of it is built."""
 
 
+def precision_of(entry: ModelEntry, wanted: Precision) -> Precision:
+    """Return the precision that a model runs in: the wanted one, or float32 where its back end knows nothing else."""
+    return wanted if BACKENDS[entry.backend].bfloat16 else "float32"
+
+
 def build(
     entry: ModelEntry,
     *,
@@ -59,6 +72,7 @@ def build(
     batch_size: int | None = None,
     category_ids: Sequence[int] | None = None,
     random_weights: bool = False,
+    precision: Precision = "float32",
 ) -> Adapter:
     """Build the model of a zoo entry and load its checkpoint.
 
@@ -69,13 +83,12 @@ def build(
         category_ids: ids of the annotations' categories, mapped to the model's classes by position in ascending order. None
             stands for COCO's 80 where the model has 80 classes, else for 1, 2, ... Classifiers don't use them.
         random_weights: keep random weights, the same at every build, instead of loading the checkpoint (to check the build).
+        precision: of the network, where the back end knows it (see :func:`precision_of`).
 
     Raises:
         ConfigError: the back end is missing, or the entry, its config, checkpoint or classes don't fit.
     """
-    backend = BACKENDS.get(entry.backend)
-    if backend is None:
-        raise ConfigError(f"Model {entry.name!r}: back end {entry.backend!r} has no adapter. Back ends: {', '.join(BACKENDS)}.")
+    backend = BACKENDS[entry.backend]
     if backend.package is not None and importlib.util.find_spec(backend.package) is None:
         raise ConfigError(f"Model {entry.name!r} needs {backend.package}, which is not installed. Run: {backend.install}")
 
@@ -88,7 +101,7 @@ def build(
     _check_device(device)
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be 1 or more, got {batch_size}.")
-    options = BuildOptions(device, batch_size, category_ids, random_weights)
+    options = BuildOptions(device, batch_size, category_ids, random_weights, precision_of(entry, precision))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return importlib.import_module(backend.module).build(entry, options)

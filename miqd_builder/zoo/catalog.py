@@ -36,6 +36,30 @@ class Catalog:
             raise ConfigError(f"Unknown model {name!r}.{did_you_mean(name, self._entries)}")
         return self._entries[name]
 
+    def find(
+        self, pattern: str = "*", *, task: str | None = None, family: str | None = None, license: str | None = None
+    ) -> list[ModelEntry]:
+        """Return the models, of all tasks unless one is given, that match every filter, in zoo order.
+
+        Args:
+            pattern: of names (``*``, ``?``, ``[..]``).
+            task: cls, det, ins or seg.
+            family, license: patterns, upper or lower case.
+
+        Raises:
+            ConfigError: a filter leaves none; names the nearest values that it could have had.
+        """
+        chosen = list(self)
+        for field, wanted in (("name", pattern), ("task", task), ("family", family), ("license", license)):
+            if wanted is None:
+                continue
+            values = {entry.name: getattr(entry, field) or "" for entry in chosen}
+            chosen = [entry for entry in chosen if _matches(values[entry.name], wanted, exactly=field == "name")]
+            if not chosen:
+                what = f"Unknown model {wanted!r}" if field == "name" else f"No model with {field} {wanted!r}"
+                raise ConfigError(f"{what}.{did_you_mean(wanted, dict.fromkeys(values.values()))}")
+        return chosen
+
     def select(self, patterns: Sequence[str], task: str) -> list[ModelEntry]:
         """Return the models of a task whose name matches any of the patterns (``*``, ``?``, ``[..]``), in zoo order.
 
@@ -54,6 +78,10 @@ class Catalog:
             found = ", ".join(entry.name for entry in of_task[:8]) or "none"
             raise ConfigError(f"No model of task {task} matches {', '.join(patterns)}. Models of this task: {found}")
         return chosen
+
+
+def _matches(value: str, pattern: str, *, exactly: bool) -> bool:
+    return fnmatchcase(value, pattern) if exactly else fnmatchcase(value.lower(), pattern.lower())
 
 
 def load_zoo(files: Sequence[str | Path]) -> Catalog:

@@ -38,3 +38,17 @@ def category_ids_of(model: str, num_classes: int, category_ids: Sequence[int] | 
             "Use a model that was trained on the categories of these annotations."
         )
     return np.array(sorted(category_ids), np.int32)
+
+
+def segment_ids_of(model: str, num_classes: int, category_ids: Sequence[int] | None) -> NDArray[np.int32]:
+    """Return the pixel value in label PNGs of each class index, int32 ``(num_classes,)``.
+
+    Args:
+        model: name, for the error.
+        num_classes: classes of the model.
+        category_ids: pixel values that are classes (``source.category_ids``); None stands for 0, 1, ...
+
+    Raises:
+        ConfigError: there are more or fewer than the model has classes.
+    """
+    return category_ids_of(model, num_classes, range(num_classes) if category_ids is None else category_ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
@@ -34,6 +35,13 @@ BACKEND_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
 """For each back end the field that names its architecture, which is required, and the ones that it may have besides."""
 
 
+HUB_FILE, HUB_REVISION = "model.safetensors", "main"
+"""What a checkpoint of a hub is where the entry doesn't say."""
+
+_PLAIN = r"[\w-][\w.-]*"
+"""A name that is safe as a part of a path: no slash, no leading dot."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,19 +64,41 @@ class Preprocess(_Section):
 
 
 class Checkpoint(_Section):
-    """Where the weights are: a file, or an address together with what the file's sha256 begins with."""
+    """Where the weights are: a file on disk, an address with what the file's sha256 begins with, or a model hub's repository.
+
+    Attributes:
+        path: a file on disk.
+        url: address of a file, http or https.
+        hub: repository of the Hugging Face Hub, ``owner/name``.
+        file: the file in the repository.
+        revision: of the repository: a commit pins the file, a branch's name doesn't.
+        sha256: full, or its first 8 or more digits; a url can't do without.
+    """
 
     path: Path | None = None
     url: str | None = None
+    hub: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}/{_PLAIN}$")] | None = None
+    file: Annotated[str, StringConstraints(pattern=rf"^({_PLAIN}/)*{_PLAIN}$")] = HUB_FILE
+    revision: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}$")] = HUB_REVISION
     sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,64}$")] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Checkpoint:
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give either path or url")
+        if [self.path, self.url, self.hub].count(None) != 2:
+            raise ValueError("give one of path, url and hub")
+        if self.hub is None and (self.file, self.revision) != (HUB_FILE, HUB_REVISION):
+            raise ValueError("file and revision belong to hub")
+        if self.url is not None and not _names_a_file(self.url):
+            raise ValueError(f"url must be http(s)://HOST/.../FILE, got {self.url!r}")
         if self.url is not None and self.sha256 is None:
             raise ValueError("a url needs sha256 (full, or its first 8 or more digits)")
         return self
+
+
+def _names_a_file(url: str) -> bool:
+    parts = urlsplit(url)
+    file = parts.path.rsplit("/", 1)[-1]
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and bool(file) and file[0] not in ".%"
 
 
 class Metric(_Section):
@@ -100,8 +130,8 @@ class ModelEntry(_Section):
     license: str | None = None
     paper: Literal["listed", "chosen"] | None = None
     family: str | None = None
-    input_size: tuple[PositiveInt, PositiveInt] | None = Field(None, description="height and width in pixels")
-    params: PositiveFloat | None = Field(None, description="parameters, in millions")
+    input_size: tuple[PositiveInt, PositiveInt] | None = Field(default=None, description="height and width in pixels")
+    params: PositiveFloat | None = Field(default=None, description="parameters, in millions")
     note: str | None = None
 
     @model_validator(mode="after")

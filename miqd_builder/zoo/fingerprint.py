@@ -51,7 +51,7 @@ def _config_content(entry: ModelEntry) -> Any:
 def _checkpoint_sha256(entry: ModelEntry) -> str | None:
     if entry.checkpoint is None:
         return None
-    from miqd_builder.zoo.checkpoint import checkpoint_file, file_sha256
+    from miqd_builder.zoo.cache import checkpoint_file, file_sha256
 
     return entry.checkpoint.sha256 or file_sha256(checkpoint_file(entry))
 

@@ -33,7 +33,7 @@ def build_pipeline(entry: ModelEntry, config: Config) -> Pipeline:
     as_float = any(step.get("to_float32", False) for step in steps if _type_name(step) == "LoadImageFromFile")
     with DefaultScope.overwrite_default_scope(entry.backend):
         try:
-            transforms = Compose([step for step in steps if not _type_name(step).startswith("Load")])
+            transforms = Compose([_with_tuple(step) for step in steps if not _type_name(step).startswith("Load")])
         except (KeyError, TypeError, ValueError, AssertionError) as error:
             raise ConfigError(f"Model {entry.name!r}: test pipeline of {entry.config!r} can't be built: {error}") from error
 
@@ -59,3 +59,8 @@ def _type_name(step: dict[str, Any]) -> str:
     """Name of a step's class, which configs write as ``Name``, ``scope.Name`` or the class itself."""
     kind = step["type"]
     return kind.rsplit(".", 1)[-1] if isinstance(kind, str) else kind.__name__
+
+
+def _with_tuple(step: dict[str, Any]) -> dict[str, Any]:
+    """The step with its scale as a tuple: mmcv takes nothing else for width and height, and YAML and JSON have lists only."""
+    return {**step, "scale": tuple(step["scale"])} if isinstance(step.get("scale"), list) else step

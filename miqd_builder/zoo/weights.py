@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.zoo.checkpoint import StateDict, read_state_dict, verified_file
+from miqd_builder.zoo.cache import verified_file
+from miqd_builder.zoo.checkpoint import StateDict, read_state_dict
 from miqd_builder.zoo.entry import ModelEntry
 
 DERIVED_KEYS = (
@@ -41,7 +42,13 @@ def load_weights(
     file = verified_file(entry)
     state = _unwrap(read_state_dict(file), set(model.state_dict()))
     if convert is not None:
-        state = convert(state, model)
+        try:
+            state = convert(state, model)
+        except Exception as error:  # it reads the keys of its own architecture, and fails in any way without them
+            raise ConfigError(
+                f"Checkpoint {file} is of another architecture than model {entry.name!r}: its keys can't be translated "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            ) from error
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as error:

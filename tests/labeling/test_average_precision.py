@@ -1,25 +1,27 @@
-"""Average precision of one image against pycocotools' COCOeval run on that image alone."""
+"""Average precision against pycocotools' COCOeval, run on each image alone.
+
+The random cases take half a minute; with ``MIQD_AP_EXAMPLES=20000`` in the environment there are more of them.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from typing import Any
+import os
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from miqd_builder.labeling.average_precision import Objects, image_ap
+from miqd_builder.labeling.average_precision import IOU_THRESHOLDS, Found, Objects, image_ap
+from tests.labeling.coco_reference import coco_precision
 
+EXAMPLES = int(os.environ.get("MIQD_AP_EXAMPLES", "1500"))
 SIZE = 64
 
 
-def rectangles(boxes: np.ndarray) -> list[bytes]:
+def rectangles(boxes: NDArray[np.float64]) -> list[bytes]:
     """RLE of each box, filled."""
     if not len(boxes):
         return []
@@ -27,98 +29,127 @@ def rectangles(boxes: np.ndarray) -> list[bytes]:
     return [rle["counts"] for rle in coco_mask.frPyObjects(xywh, SIZE, SIZE)]
 
 
-def objects(
-    rng: np.random.Generator, n: int, *, crowd: float = 0.0, ties: bool = False, near: np.ndarray | None = None
-) -> Objects:
-    """Random boxes; some near given ones, some without area, some scores equal."""
+def random_reference(rng: np.random.Generator, n: int, crowd: float = 0.0, classes: int = 3) -> Objects:
+    """Boxes with whole coordinates, some without area."""
     corner = rng.integers(0, 40, (n, 2)).astype(float)
     boxes = np.concatenate([corner, corner + rng.integers(0, 24, (n, 2))], axis=1)
-    if near is not None and len(near):
-        close = rng.random(n) < 0.6
-        boxes[close] = near[rng.integers(0, len(near), int(close.sum()))] + rng.integers(-2, 3, (int(close.sum()), 4))
+    return Objects(SIZE, SIZE, boxes, rng.integers(1, classes + 1, n), rectangles(boxes), rng.random(n) < crowd)
+
+
+def random_detections(
+    rng: np.random.Generator, counts: list[int], near: Objects, *, ties: bool = False, classes: int = 4
+) -> Found:
+    """Boxes in several images, most of them near the reference; one class of them the reference may lack."""
+    n = sum(counts)
+    boxes = random_reference(rng, n).boxes
+    if len(near):
+        close = np.flatnonzero(rng.random(n) < 0.7)
+        boxes[close] = near.boxes[rng.integers(0, len(near), len(close))] + rng.integers(-2, 3, (len(close), 4))
         boxes = np.clip(boxes, 0, SIZE)
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
     scores = rng.integers(0, 4, n) / 4 if ties else rng.random(n)
-    return Objects(SIZE, SIZE, boxes, rng.integers(1, 4, n), rectangles(boxes), scores, rng.random(n) < crowd)
+    return Found(np.cumsum([0, *counts]), boxes, scores, rng.integers(1, classes + 1, n), rectangles(boxes))
 
 
-def coco_eval(found: Objects, wanted: Objects, iou: str) -> np.ndarray:
-    """COCOeval's precision of the single image, ``(10, 101, classes)``, area all, maxDets 100."""
-
-    def shape(side: Objects, i: int) -> dict[str, Any]:
-        x1, y1, x2, y2 = side.boxes[i]
-        rle = {"size": [SIZE, SIZE], "counts": side.masks[i]}
-        area = float(coco_mask.area(rle)) if iou == "segm" else (x2 - x1) * (y2 - y1)
-        return {
-            "image_id": 1,
-            "category_id": int(side.category_ids[i]),
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": area,
-            "segmentation": rle,
-        }
-
-    truth, results = COCO(), COCO()
-    images, categories = [{"id": 1, "height": SIZE, "width": SIZE}], [{"id": c} for c in range(1, 4)]
-    truth.dataset = {
-        "images": images,
-        "categories": categories,
-        "annotations": [{**shape(wanted, i), "id": i + 1, "iscrowd": int(wanted.crowd[i])} for i in range(len(wanted))],
-    }
-    results.dataset = {
-        "images": images,
-        "categories": categories,
-        "annotations": [
-            {**shape(found, i), "id": i + 1, "iscrowd": 0, "score": float(found.scores[i])} for i in range(len(found))
-        ],
-    }
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-        results.createIndex()
-        evaluation = COCOeval(truth, results, iou)
-        evaluation.evaluate()
-        evaluation.accumulate()
-    return evaluation.eval["precision"][:, :, :, 0, 2]
+def assert_equals_cocoeval(found: Found, reference: Objects, iou: str, *, complete: bool = False) -> None:
+    """Compare every image, threshold and class, and what is read off them."""
+    ap = image_ap(found, reference, iou=iou)
+    assert ap.precision.shape == (len(found), len(IOU_THRESHOLDS), len(ap.classes))
+    for image in range(len(found)):
+        expected = coco_precision(found, image, reference, iou, complete=complete)
+        expected = expected[:, :, (expected > -1).any(axis=(0, 1))]
+        assert expected.shape[2] == len(ap.classes)
+        np.testing.assert_allclose(ap.precision[image], expected.mean(axis=1), rtol=0, atol=1e-9)
+        if not ap.classes.size:
+            assert np.isnan(ap.mean[image]) and np.isnan(ap.at(0.5)[image])
+            continue
+        assert ap.mean[image] == pytest.approx(expected.mean(), abs=1e-9)
+        assert ap.at(0.5)[image] == pytest.approx(expected[0].mean(), abs=1e-9)
+        assert ap.at(0.75)[image] == pytest.approx(expected[5].mean(), abs=1e-9)
 
 
 @pytest.mark.parametrize("iou", ["bbox", "segm"])
-@settings(max_examples=150, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 40), st.integers(0, 12), st.booleans(), st.sampled_from([0.0, 0.3]))
-def test_equals_cocoeval(iou: str, seed: int, found: int, wanted: int, ties: bool, crowd: float) -> None:
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    counts=st.lists(st.integers(0, 30), min_size=1, max_size=3),
+    wanted=st.integers(0, 12),
+    ties=st.booleans(),
+    crowd=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+)
+def test_equals_cocoeval(iou: str, seed: int, counts: list[int], wanted: int, ties: bool, crowd: float) -> None:
     rng = np.random.default_rng(seed)
-    reference = objects(rng, wanted, crowd=crowd)
-    detections = objects(rng, found, ties=ties, near=reference.boxes)
-    precision = coco_eval(detections, reference, iou)
-    ap = image_ap(detections, reference, iou=iou)
-    known = precision > -1
-    if not known.any():
-        assert np.isnan(ap.mean) and np.isnan(ap.at(0.5))
-        return
-    assert ap.mean == pytest.approx(precision[known].mean(), abs=1e-9)
-    assert ap.at(0.5) == pytest.approx(precision[0][known[0]].mean(), abs=1e-9)
-    assert ap.at(0.75) == pytest.approx(precision[5][known[5]].mean(), abs=1e-9)
+    reference = random_reference(rng, wanted, crowd)
+    assert_equals_cocoeval(random_detections(rng, counts, reference, ties=ties), reference, iou)
 
 
-def test_equals_cocoeval_beyond_100_detections() -> None:
+@pytest.mark.parametrize("iou", ["bbox", "segm"])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), ties=st.booleans(), crowd=st.sampled_from([0.0, 0.3]))
+def test_equals_cocoeval_with_its_own_parameters(iou: str, seed: int, ties: bool, crowd: float) -> None:
+    rng = np.random.default_rng(seed)
+    reference = random_reference(rng, 8, crowd)
+    assert_equals_cocoeval(random_detections(rng, [40], reference, ties=ties), reference, iou, complete=True)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("iou", ["bbox", "segm"])
+def test_only_the_best_100_of_a_class_count(iou: str, ties: bool) -> None:
     rng = np.random.default_rng(5)
-    reference = objects(rng, 6)
-    detections = objects(rng, 400, near=reference.boxes)
-    precision = coco_eval(detections, reference, "bbox")
-    assert image_ap(detections, reference, iou="bbox").mean == pytest.approx(precision[precision > -1].mean(), abs=1e-9)
+    reference = random_reference(rng, 6, classes=1)
+    found = random_detections(rng, [400, 101, 100], reference, ties=ties, classes=1)
+    assert_equals_cocoeval(found, reference, iou, complete=True)
+    kept = np.argsort(-found.scores[:400], kind="stable")[:100]
+    best = Found(np.array([0, 100]), found.boxes[kept], found.scores[kept], found.category_ids[kept], None)
+    if iou == "bbox":
+        assert image_ap(best, reference, iou="bbox").mean[0] == image_ap(found, reference, iou="bbox").mean[0]
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
-def test_perfect_detections_score_exactly_one(seed: int, n: int) -> None:
+def test_ties_keep_the_given_order() -> None:
+    box = np.array([[0.0, 0, 20, 20]])
+    reference = Objects(SIZE, SIZE, box, np.array([1]), None, np.array([False]))
+    hit, miss = box[0], np.array([40.0, 40, 60, 60])
+    pairs = Found(np.array([0, 2, 4]), np.array([hit, miss, miss, hit]), np.full(4, 0.5), np.ones(4, int), None)
+    np.testing.assert_allclose(image_ap(pairs, reference, iou="bbox").mean, [1, 0.5])
+
+
+@pytest.mark.parametrize("iou", ["bbox", "segm"])
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 100))
+def test_detections_against_themselves_score_exactly_one(iou: str, seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
-    corner = rng.random((n, 2)) * 40
-    boxes = np.concatenate([corner, corner + 1 + rng.random((n, 2)) * 20], axis=1)
-    same = Objects(SIZE, SIZE, boxes, rng.integers(1, 4, n), rectangles(boxes), rng.random(n), np.zeros(n, bool))
-    assert image_ap(same, same, iou="bbox").mean == 1.0
+    corner = (rng.random((n, 2)) * 40).astype(np.float32)
+    boxes = np.concatenate([corner, corner + np.float32(1) + rng.random((n, 2), np.float32) * 20], axis=1).astype(np.float64)
+    boxes[rng.random(n) < 0.2] = boxes[0]
+    classes, masks = rng.integers(1, 4, n), rectangles(boxes)
+    scores = np.sort(rng.integers(0, 20, n) / 20)[::-1]
+    reference = Objects(SIZE, SIZE, boxes, classes, masks, np.zeros(n, bool))
+    with_more = Found(np.array([0, n]), boxes, scores, classes, masks)
+    ap = image_ap(with_more, reference, iou=iou)
+    assert ap.mean[0] == ap.at(0.5)[0] == ap.at(0.75)[0] == 1.0
 
 
-def test_masks_are_required_for_mask_iou() -> None:
+def test_images_of_a_batch_do_not_touch_each_other() -> None:
+    rng = np.random.default_rng(1)
+    reference = random_reference(rng, 8)
+    found = random_detections(rng, [20, 0, 35, 1], reference)
+    for iou in ("bbox", "segm"):
+        together = image_ap(found, reference, iou=iou).precision
+        for image, (start, stop) in enumerate(zip(found.offsets, found.offsets[1:], strict=False)):
+            own = slice(int(start), int(stop))
+            masks = found.masks[own] if found.masks is not None else None
+            alone = Found(np.array([0, stop - start]), found.boxes[own], found.scores[own], found.category_ids[own], masks)
+            np.testing.assert_array_equal(image_ap(alone, reference, iou=iou).precision[0], together[image])
+
+
+def test_wrong_use_is_refused() -> None:
     rng = np.random.default_rng(0)
-    one = objects(rng, 3)
-    bare = Objects(SIZE, SIZE, one.boxes, one.category_ids, None, one.scores, one.crowd)
+    reference = random_reference(rng, 3)
+    found = random_detections(rng, [3], reference)
+    bare = Objects(SIZE, SIZE, reference.boxes, reference.category_ids, None, reference.crowd)
     with pytest.raises(ValueError, match="needs masks"):
-        image_ap(bare, one, iou="segm")
+        image_ap(found, bare, iou="segm")
+    with pytest.raises(ValueError, match="bbox or segm, got 'box'"):
+        image_ap(found, reference, iou="box")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"0\.50, 0\.55 \.\. 0\.95, got 0\.71"):
+        image_ap(found, reference, iou="bbox").at(0.71)

@@ -120,6 +120,46 @@ def test_missing_model_does_not_shift_the_mean() -> None:
     assert y["accuracy_mean"] is None and y["composite"] is None
 
 
+def test_model_without_an_answer_on_the_original_does_not_count() -> None:
+    """Else accuracy would be a mean over more models than consistency, and n_models could tell but one of them."""
+    complete, orphan = model_scores(x=(1.0, 0.0)), model_scores(x=(0.0, 1.0))
+    orphan = orphan.set_column(2, "consistency", pa.array([None], pa.float64()))
+    row = aggregate("cls", variants(["x"]), {"one": complete, "two": orphan}, {"one": 1.0, "two": 1.0}, RECIPE).to_pylist()[0]
+    assert (row["n_models"], row["consistency_mean"], row["accuracy_mean"], row["composite"]) == (1, 1, 0, 0.5)
+
+
+def test_image_that_no_model_answered_has_empty_labels() -> None:
+    row = aggregate("cls", variants(["x"]), {"one": model_scores()}, {"one": 1.0}, RECIPE).to_pylist()[0]
+    assert row["n_models"] == 0
+    spread = [f"{measure}_{statistic}" for measure in ("consistency", "accuracy") for statistic in ("mean", "std", "weighted")]
+    assert {row[name] for name in [*spread, "composite"]} == {None}
+
+
+def test_rows_of_several_sources_in_any_order() -> None:
+    answers = {
+        ("a", "original"): detections((0, 0, 20, 20, 0.9)),
+        ("b", "original"): detections((5, 5, 30, 30, 0.9)),
+        ("a", "x"): detections((0, 0, 20, 13, 0.9)),
+        ("b", "x"): detections(),
+    }
+    sources = {i: SourceImage(i, Path(i), truth=TRUTH if i == "a" else None) for i in "ab"}
+    tables = []
+    for order in ([0, 1, 2, 3], [0, 2, 1, 3], [3, 2, 1, 0]):
+        keys = [list(answers)[i] for i in order]
+        table = responses_table("det", [Answer(*key, answers[key]) for key in keys])
+        rows = score_responses("det", table, sources, RECIPE).to_pylist()
+        assert [(row["source_id"], row["degradation"]) for row in rows] == keys
+        tables.append(sorted(rows, key=lambda row: (row["source_id"], row["degradation"])))
+    assert tables[0] == tables[1] == tables[2]
+    assert [row["consistency"] for row in tables[0]] == pytest.approx([1, 0.4, 1, 0])
+    assert [row["accuracy"] for row in tables[0]] == [1, pytest.approx(0.4), None, None]
+
+
+def test_no_responses_give_no_scores() -> None:
+    for task in ("cls", "det", "ins", "seg"):
+        assert score_responses(task, responses_table(task, []), {}, RECIPE).num_rows == 0
+
+
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_weights_must_be_positive(weight: float) -> None:
     with pytest.raises(ConfigError, match="'one' has the weight"):

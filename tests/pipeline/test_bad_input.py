@@ -26,7 +26,7 @@ def one_line(err: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--task", "dte"], "Unknown task 'dte': expected one of cls, det, ins. Did you mean 'det'?"),
+        (["--task", "dte"], "Unknown task 'dte': expected one of cls, det, ins, seg. Did you mean 'det'?"),
         (["--task", "det", "--set", "models=['blbos']"], "Unknown model 'blbos' for task det. Did you mean 'blobs'"),
         (["--task", "det", "--set", "degradations=['darknes_1']"], "darkness_1"),
         (["--task", "det", "--set", "recipe=miqd"], "Unknown recipe 'miqd'"),

@@ -23,6 +23,30 @@ MASK_RCNN = {
     "model.test_cfg.rcnn.score_thr": 0.0,  # random weights are never sure
     "model.test_cfg.rcnn.max_per_img": 10,
 }
+SEGFORMER = {
+    "test_dataloader.dataset.pipeline.1.scale": (96, 96),
+    "model.backbone.embed_dims": 4,
+    "model.decode_head.in_channels": [4, 8, 20, 32],
+    "model.decode_head.channels": 16,
+    "model.decode_head.num_classes": 5,
+}
+SEGNEXT = {  # draws random numbers while it looks
+    "test_dataloader.dataset.pipeline.1.scale": (96, 96),
+    "model.backbone.embed_dims": [8, 8, 16, 16],
+    "model.backbone.depths": [1, 1, 1, 1],
+    "model.decode_head.in_channels": [8, 16, 16],
+    "model.decode_head.channels": 32,
+    "model.decode_head.ham_channels": 32,
+    "model.decode_head.num_classes": 4,
+}
+UNET = {  # looks at overlapping windows of 64x64 pixels
+    "test_dataloader.dataset.pipeline.1.scale": (96, 96),
+    "model.backbone.base_channels": 4,
+    "model.decode_head.in_channels": 4,
+    "model.decode_head.channels": 4,
+    "model.decode_head.num_classes": 3,
+    "model.auxiliary_head": None,
+}
 
 SMALL_MODELS = {
     entry.name: entry
@@ -77,6 +101,27 @@ SMALL_MODELS = {
                 "model.test_cfg.nms_pre": 20,
                 "model.test_cfg.max_per_img": 10,
             },
+        ),
+        ModelEntry(
+            name="mmseg-segformer",
+            task="seg",
+            backend="mmseg",
+            config="segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py",
+            cfg_options=SEGFORMER,
+        ),
+        ModelEntry(
+            name="mmseg-segnext",
+            task="seg",
+            backend="mmseg",
+            config="segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py",
+            cfg_options=SEGNEXT,
+        ),
+        ModelEntry(
+            name="mmseg-unet",
+            task="seg",
+            backend="mmseg",
+            config="unet/unet-s5-d16_fcn_4xb4-40k_drive-64x64.py",
+            cfg_options=UNET,
         ),
         ModelEntry(name="ultralytics", task="det", backend="ultralytics", arch="yolo11n", arch_kwargs={"nc": 5}),
         ModelEntry(name="ultralytics-seg", task="ins", backend="ultralytics", arch="yolov8n-seg"),

@@ -14,13 +14,14 @@ ENTRY = ModelEntry(name="m", task="cls", backend="timm", arch="a")
 
 
 class Recorder(BatchedAdapter):
-    """Answers with the image's first value; runs out of memory above ``memory`` images."""
+    """Answers with the image's first value; runs out of memory above ``memory`` images, or pixels in a pass."""
 
     cpu_group = 4
 
-    def __init__(self, options: BuildOptions, memory: int = 1000) -> None:
+    def __init__(self, options: BuildOptions, memory: int = 1000, memory_pixels: int = 10**9) -> None:
         super().__init__(ENTRY, options)
-        self.memory, self.passes, self.most_prepared, self.prepared = memory, [], 0, 0
+        self.memory, self.memory_pixels, self.passes = memory, memory_pixels, []
+        self.most_prepared = self.prepared = self.out_of_memory = 0
 
     def prepare(self, image: RGBImage) -> Prepared:
         self.prepared += 1
@@ -31,7 +32,8 @@ class Recorder(BatchedAdapter):
         shapes = {item.inputs.shape for item in items}
         assert len(shapes) == 1, "images of several sizes in one pass"
         assert torch.is_inference_mode_enabled()
-        if len(items) > self.memory:
+        if len(items) > self.memory or len(items) * items[0].inputs[..., 0].numel() > self.memory_pixels:
+            self.out_of_memory += 1
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         self.passes.append(len(items))
         self.prepared = 0
@@ -43,9 +45,9 @@ def numbered(count: int) -> list[np.ndarray]:
     return [np.full((2 + i % 3, 5, 3), i, np.uint8) for i in range(count)]
 
 
-def on_gpu(batch_size: int, memory: int = 1000) -> Recorder:
+def on_gpu(batch_size: int, **memory: int) -> Recorder:
     """A recorder that groups as on a GPU; nothing of it touches one."""
-    return Recorder(BuildOptions("cuda", batch_size), memory)
+    return Recorder(BuildOptions("cuda", batch_size), **memory)
 
 
 def answers(model: Recorder, images: list[np.ndarray]) -> list[int]:
@@ -73,13 +75,23 @@ def test_a_gpu_sees_the_batch_size() -> None:
     assert set(model.passes) == {6}
 
 
-def test_running_out_of_memory_halves_the_batch_for_good() -> None:
+def test_running_out_of_memory_halves_the_batch_and_is_remembered() -> None:
     model = on_gpu(batch_size=16, memory=5)
     assert answers(model, numbered(50)) == list(range(50))
     assert set(model.passes) == {4}
+    failures = model.out_of_memory
     model.passes.clear()
     assert answers(model, numbered(7)) == list(range(7))
-    assert set(model.passes) == {4}
+    assert set(model.passes) == {4} and model.out_of_memory == failures
+
+
+def test_large_images_do_not_make_the_batches_of_small_ones_smaller() -> None:
+    model = on_gpu(batch_size=16, memory_pixels=16 * 5 * 2)
+    small, large = np.zeros((2, 5, 3), np.uint8), np.zeros((8, 5, 3), np.uint8)
+    model.predict([large] * 16 + [small] * 16)
+    assert model.passes == [4, 4, 4, 4, 16]
+    model.predict([small] * 16)
+    assert model.passes[-1] == 16 and model.out_of_memory == 2
 
 
 def test_one_image_that_does_not_fit_is_an_error() -> None:

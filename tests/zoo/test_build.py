@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from miqd_builder.errors import ConfigError
@@ -28,6 +29,7 @@ def one_line(error: pytest.ExceptionInfo[ConfigError]) -> bool:
     ("broken", "message"),
     [
         (entry("timm", "cls", arch="resnet81"), r"timm has no architecture 'resnet81'\. Did you mean 'resnet18'"),
+        (entry("timm", "cls", arch="resnet50.a1_in2k"), r"no weights 'resnet50\.a1_in2k'\. Did you mean 'resnet50\.a1_in1k'"),
         (entry("timm", "cls", arch="resnet18", arch_kwargs={"depht": 1}), r"timm can't build 'resnet18' with \{'depht': 1\}"),
         (entry("torchvision", "cls", arch="mobilnet_v2"), r"no classifier 'mobilnet_v2'\. Did you mean 'mobilenet_v2'"),
         (entry("torchvision", "cls", arch="maskrcnn_resnet50_fpn"), "no classifier 'maskrcnn_resnet50_fpn'"),
@@ -52,7 +54,11 @@ def one_line(error: pytest.ExceptionInfo[ConfigError]) -> bool:
             entry("mmpretrain", "cls", config="resnet/resnet18_8xb32_in1k.py", preprocess={"crop": 224}),
             "preprocess of an mmpretrain model replaces its pipeline and needs resize_short, mean, std too",
         ),
-        (entry("mmseg", "seg", config="a.py"), "back end 'mmseg' has no adapter"),
+        (
+            entry("mmseg", "seg", config="fcn/fcn_r51-d8_4xb4-160k_ade20k-512x512.py"),
+            r"nor one that mmseg ships\. Did you mean 'fcn/fcn_r50-d8_4xb4-160k_ade20k-512x512\.py'",
+        ),
+        (entry("mmseg", "seg", config="vpd/vpd_sd_4xb8-25k_nyu-480x480.py"), "mmseg can't build|is no semantic segmenter's"),
         (entry("python", "cls", target="absent_package:build"), "target module 'absent_package' can't be imported"),
         (entry("python", "cls", target="json:lods"), r"'json' has no function 'lods'\. Did you mean 'loads'"),
     ],
@@ -60,6 +66,17 @@ def one_line(error: pytest.ExceptionInfo[ConfigError]) -> bool:
 def test_entries_that_cannot_be_built(broken: ModelEntry, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         build(broken, random_weights=True)
+    assert one_line(caught)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "convnext_atto", "mvitv2_tiny"])
+def test_weights_of_another_architecture_are_refused_before_and_after_translation(arch: str, tmp_path: Path) -> None:
+    """timm translates some families' keys, and fails in its own ways on others'."""
+    foreign = timm.create_model("vit_tiny_patch16_224", depth=2, num_classes=3)
+    torch.save(foreign.state_dict(), tmp_path / "vit.pth")
+    broken = entry("timm", "cls", arch=arch, checkpoint={"path": tmp_path / "vit.pth"})
+    with pytest.raises(ConfigError, match=r"vit\.pth (does not fit model 'm'|is of another architecture)") as caught:
+        build(broken)
     assert one_line(caught)
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: the right file, safe to read, in any layout, and complete."""
 
 import hashlib
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.zoo.checkpoint import checkpoint_file, file_sha256, read_state_dict, verified_file
+from miqd_builder.zoo.cache import checkpoint_file, file_sha256, verified_file
+from miqd_builder.zoo.checkpoint import read_state_dict
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.weights import load_weights
 
@@ -109,6 +111,34 @@ def test_a_pickled_module_is_refused_by_name(tmp_path: Path) -> None:
         read_state_dict(tmp_path / "module.pth")
 
 
+class Evaluated:
+    """A pickle that evaluates an expression."""
+
+    def __reduce__(self):
+        return eval, ("1 + 1",)
+
+
+@pytest.mark.parametrize("inside", ["state_dict", "meta"])
+def test_the_format_of_old_checkpoints_is_as_safe(tmp_path: Path, weights, inside: str) -> None:
+    payload = {"state_dict": weights, "meta": {"loss": np.float64(0.5)}}
+    torch.save(payload, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert read_state_dict(tmp_path / "old.pth").keys() == weights.keys()
+    payload[inside]["payload"] = Evaluated()
+    torch.save(payload, tmp_path / "evil.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(ConfigError, match=r"evil\.pth is refused: loading it would run code of .*eval"):
+        read_state_dict(tmp_path / "evil.pth")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_refusals_do_not_pass_on_advice_to_load_without_protection(tmp_path: Path) -> None:
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps({"state_dict": {"a": 1}}))
+    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "script.pth"))
+    for name, message in (("pickle", "nothing that torch.save wrote"), ("script", "a TorchScript program.*sandbox")):
+        with pytest.raises(ConfigError, match=message) as caught:
+            read_state_dict(tmp_path / f"{name}.pth")
+        assert "weights_only" not in str(caught.value) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint at all", None])
 def test_damaged_files_are_named(tmp_path: Path, weights: dict[str, torch.Tensor], name: str, damage: bytes | None) -> None:
@@ -152,7 +182,9 @@ def test_missing_files_say_where_they_belong(tmp_path: Path, monkeypatch: pytest
     url = "https://host.invalid/models/model.safetensors?download=true"
     remote = ModelEntry(name="m", task="cls", backend="timm", arch="a", checkpoint={"url": url, "sha256": "ABCDEF01"})
     place = tmp_path / "checkpoints" / "abcdef01" / "model.safetensors"
-    with pytest.raises(ConfigError, match=r"Download https://host\.invalid/.* to .*abcdef01/model\.safetensors"):
+    with pytest.raises(
+        ConfigError, match=r"Run: miqd zoo fetch m, or download https://host\.invalid/.* to .*abcdef01/model\.safetensors"
+    ):
         checkpoint_file(remote)
     place.parent.mkdir(parents=True)
     place.touch()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from miqd_builder.responses import Classification, Detections, Response, decode_masks
+from miqd_builder.responses import Classification, Detections, Response, Segmentation, decode_masks
 from miqd_builder.zoo.adapters.base import Adapter
 from miqd_builder.zoo.build import build
 from miqd_builder.zoo.categories import category_ids_of
@@ -56,8 +56,7 @@ def test_responses_have_the_common_form(name: str, images: list[np.ndarray], ans
     responses = answers(name)
     assert len(responses) == len(images)
     for image, response in zip(images, responses, strict=True):
-        check = check_classification if model.entry.task == "cls" else check_detections
-        check(model, image, response)
+        CHECKS[model.entry.task](model, image, response)
     np.testing.assert_equal(images, before)
 
 
@@ -83,10 +82,24 @@ def check_detections(model: Adapter, image: np.ndarray, response: Response) -> N
         assert masks.shape == (len(response.scores), *image.shape[:2])
 
 
+def check_segmentation(model: Adapter, image: np.ndarray, response: Response) -> None:
+    assert isinstance(response, Segmentation)
+    assert (response.height, response.width) == image.shape[:2]
+    assert response.category_ids.dtype == np.int32
+    assert set(response.category_ids.tolist()) <= set(range(model.num_classes))
+    assert (decode_masks(response.masks, response.height, response.width).sum(axis=0) == 1).all()
+
+
+CHECKS = {"cls": check_classification, "det": check_detections, "ins": check_detections, "seg": check_segmentation}
+
+
 def test_random_models_find_something(name: str, answers) -> None:
     """Else the other checks would pass on empty answers."""
-    found = answers(name)[:4]
-    assert all(len(r.scores) if isinstance(r, Detections) else r.probabilities.std() > 0 for r in found)
+    for found in answers(name)[:4]:
+        if isinstance(found, Classification):
+            assert found.probabilities.std() > 0
+        else:
+            assert len(found.category_ids) > isinstance(found, Segmentation)  # a map of one class tells nothing
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32])

@@ -104,7 +104,7 @@ def test_detections_pass_through(entry, factory: str, task: str) -> None:
         ("wrong_kind", "cls", "expected Classification for task cls, got str"),
         ("wrong_length", "cls", r"expected 2 probabilities that sum to 1, got shape \(3,\)"),
         ("wrong_sum", "cls", "expected 2 probabilities that sum to 1"),
-        ("wrong_size", "det", "detections for 5x5 pixels, the image has 4x6"),
+        ("wrong_size", "det", "an answer for 5x5 pixels, the image has 4x6"),
         ("boxes", "ins", "task ins needs masks"),
         ("masks", "det", "task det takes no masks"),
         ("boxes", "cls", "expected Classification for task cls, got Detections"),

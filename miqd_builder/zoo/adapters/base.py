@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from miqd_builder.responses import Response
+from miqd_builder.zoo.adapters.stopwatch import Stopwatch
 from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.precision import Precision, use_bfloat16
 
 RGBImage = NDArray[np.uint8]
 
@@ -39,6 +41,10 @@ class Adapter(ABC):
             images: uint8 ``(height, width, 3)`` RGB, of any sizes.
         """
 
+    def spent(self) -> dict[str, float]:
+        """Return the seconds that each step of :meth:`predict` took since the last call; empty for a model that doesn't say."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
@@ -49,12 +55,14 @@ class BuildOptions:
         batch_size: images prepared together; None is the back end's own choice.
         category_ids: ids of the annotations' categories, ascending; None is COCO's for 80 classes, else 1, 2, ...
         random_weights: keep reproducible random weights instead of loading the checkpoint (for checks of the build).
+        precision: of the network; back ends that know float32 only never see another one.
     """
 
     device: str = "cpu"
     batch_size: int | None = None
     category_ids: Sequence[int] | None = None
     random_weights: bool = False
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +79,36 @@ class BatchedAdapter(Adapter):
     Kernels of PyTorch choose their blocking by the batch size, so the last bits of an answer depend on how many images share a
     pass, but not on which ones. Every pass therefore holds the same number of images, the last of a list repeated to fill it:
     answers are equal to the bit for any split of the images over calls. On the CPU that number is ``cpu_group`` whatever the
-    batch size, which then only says how many images are prepared at a time; on a GPU it is the batch size, and it is halved
-    for good when the memory runs out.
+    batch size, which then only says how many images are prepared at a time; on a GPU it is the batch size, halved for images of
+    one size when the memory runs out on them.
+
+    Attributes:
+        features: the network's method that may run in bfloat16 (see :func:`~miqd_builder.zoo.precision.use_bfloat16`).
     """
 
     cpu_group: ClassVar[int] = 1
     gpu_batch: ClassVar[int] = 8
+    features: ClassVar[str] = "forward"
 
     def __init__(self, entry: ModelEntry, options: BuildOptions) -> None:
         self.entry = entry
         self.device = torch.device(options.device)
+        self._stopwatch: Stopwatch | None = None
         if self.device.type == "cpu":
             self._group = self.cpu_group
             wanted = options.batch_size or 4 * self._group
             self.batch_size = -(-wanted // self._group) * self._group
         else:
             self.batch_size = self._group = options.batch_size or self.gpu_batch
+        self._group_of: dict[Hashable, int] = {}
+        self._precision = options.precision
+
+    def ready(self, network: nn.Module) -> Any:
+        """Return the network in evaluation mode, on the device and in the precision that were asked for."""
+        network = network.eval().to(self.device)
+        if self._precision == "bfloat16":
+            use_bfloat16(network, self.features, self.device)
+        return network
 
     @abstractmethod
     def prepare(self, image: RGBImage) -> Prepared:
@@ -111,25 +133,44 @@ class BatchedAdapter(Adapter):
             _check_image(image)
             same_size[self.input_size(image)].append(index)
         responses: dict[int, Response] = {}
+        watch = self._watch()
         with _reproducible():
-            for indices in same_size.values():
+            for size, indices in same_size.items():
                 for start in range(0, len(indices), self.batch_size):
                     batch = indices[start : start + self.batch_size]
-                    answers = self._run([self.prepare(images[index]) for index in batch])
+                    with watch.preparing():
+                        items = [self.prepare(images[index]) for index in batch]
+                    answers = self._run(items, size)
                     responses.update(zip(batch, answers, strict=True))
         return [responses[index] for index in range(len(images))]
 
-    def _run(self, items: list[Prepared]) -> list[Response]:
+    def spent(self) -> dict[str, float]:
+        """Return seconds of preprocess, forward and postprocess (see :class:`Stopwatch`)."""
+        seconds = dict(self._watch().seconds)
+        self._watch().seconds.clear()
+        return seconds
+
+    def _watch(self) -> Stopwatch:
+        """The stopwatch, at work from the first image on, when the network is there."""
+        if self._stopwatch is None:
+            self._stopwatch = Stopwatch(self.device)
+            if isinstance(network := getattr(self, "model", None), nn.Module):
+                self._stopwatch.watch(network)
+        return self._stopwatch
+
+    def _run(self, items: list[Prepared], size: Hashable) -> list[Response]:
         answers: list[Response] = []
         while len(answers) < len(items):
-            group = items[len(answers) : len(answers) + self._group]
-            filled = group + [group[-1]] * (self._group - len(group))
+            fits = self._group_of.get(size, self._group)
+            group = items[len(answers) : len(answers) + fits]
+            filled = group + [group[-1]] * (fits - len(group))
             try:
-                answers += self.infer(filled)[: len(group)]
+                with self._watch().inferring():
+                    answers += self.infer(filled)[: len(group)]
             except torch.cuda.OutOfMemoryError:
-                if self._group == 1:
+                if fits == 1:
                     raise
-                self._group //= 2
+                self._group_of[size] = fits // 2
                 torch.cuda.empty_cache()
         return answers
 

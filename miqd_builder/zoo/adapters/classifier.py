@@ -18,13 +18,13 @@ class Classifier(BatchedAdapter):
     """A network, its preprocessing and a softmax over its logits."""
 
     cpu_group: ClassVar[int] = 4
-    gpu_batch: ClassVar[int] = 64
+    gpu_batch: ClassVar[int] = 32
 
     def __init__(
         self, entry: ModelEntry, options: BuildOptions, *, model: nn.Module, preprocess: ClassifierInput, num_classes: int
     ) -> None:
         super().__init__(entry, options)
-        self.model = model.eval().to(self.device)
+        self.model = self.ready(model)
         self.preprocess = preprocess
         self.num_classes = num_classes
 

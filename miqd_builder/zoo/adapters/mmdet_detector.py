@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,9 +39,17 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
         )
     num_classes = _num_classes(entry, model.network)
     category_ids = category_ids_of(entry.name, num_classes, options.category_ids)
+    _complete_ssd(model.network)
     if not options.random_weights:
         load_weights(model.network, entry)
     return MMDetDetector(entry, options, model, category_ids)
+
+
+def _complete_ssd(network: nn.Module) -> None:
+    """Give SSD's head the attribute that its base class asks for and its own constructor forgets."""
+    head: Any = getattr(network, "bbox_head", None)
+    if type(head).__name__ == "SSDHead" and not hasattr(head, "loss_cls"):
+        head.loss_cls = None
 
 
 def _makes_masks(network: nn.Module) -> bool:
@@ -71,6 +79,8 @@ def _classes_of_head(head: Any) -> int | None:
 class MMDetDetector(BatchedAdapter):
     """An mmdet model: boxes, and masks of the full image size where the task is instance segmentation."""
 
+    features: ClassVar[str] = "extract_feat"
+
     def __init__(
         self, entry: ModelEntry, options: BuildOptions, model: OpenMMLabModel, category_ids: NDArray[np.int32]
     ) -> None:
@@ -78,7 +88,7 @@ class MMDetDetector(BatchedAdapter):
         self.num_classes = len(category_ids)
         self._category_ids = category_ids
         self._pipeline = build_pipeline(entry, model.config)
-        network: Any = model.network.to(self.device)
+        network: Any = self.ready(model.network)
         self.model = network
         if entry.task == "det" and getattr(network, "with_roi_head", False) and network.roi_head.with_mask:
             network.roi_head.mask_head = None  # a two-stage model finds its boxes first: spares the masks nobody asked for

@@ -54,11 +54,12 @@ def _complete(entry: ModelEntry, given: Preprocess) -> ClassifierInput:
 
 class _MMClassifier(BatchedAdapter):
     cpu_group: ClassVar[int] = 4
-    gpu_batch: ClassVar[int] = 64
+    gpu_batch: ClassVar[int] = 32
+    features: ClassVar[str] = "extract_feat"
 
     def __init__(self, entry: ModelEntry, options: BuildOptions, model: OpenMMLabModel, num_classes: int) -> None:
         super().__init__(entry, options)
-        self.model: Any = model.network.to(self.device)
+        self.model: Any = self.ready(model.network)
         self.num_classes = num_classes
 
 

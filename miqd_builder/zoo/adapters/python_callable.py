@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from miqd_builder.errors import ConfigError, did_you_mean
-from miqd_builder.responses import Classification, Detections, Response
+from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions, RGBImage
-from miqd_builder.zoo.checkpoint import verified_file
+from miqd_builder.zoo.cache import verified_file
 from miqd_builder.zoo.entry import ModelEntry
 
-RESPONSE_OF_TASK: dict[str, type[Response]] = {"cls": Classification, "det": Detections, "ins": Detections}
+RESPONSE_OF_TASK: dict[str, type[Response]] = {
+    "cls": Classification,
+    "det": Detections,
+    "ins": Detections,
+    "seg": Segmentation,
+}
 """What the answer to an image must be, by task."""
 
 
@@ -80,8 +85,8 @@ class PythonAdapter(Adapter):
         if isinstance(response, Classification):
             return self._probability_problem(response)
         if (response.height, response.width) != image.shape[:2]:
-            return f"detections for {response.height}x{response.width} pixels, the image has {image.shape[0]}x{image.shape[1]}"
-        if (self.entry.task == "ins") != (response.masks is not None):
+            return f"an answer for {response.height}x{response.width} pixels, the image has {image.shape[0]}x{image.shape[1]}"
+        if isinstance(response, Detections) and (self.entry.task == "ins") != (response.masks is not None):
             return "task ins needs masks" if self.entry.task == "ins" else "task det takes no masks"
         return None
 

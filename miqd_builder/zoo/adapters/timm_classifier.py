@@ -31,6 +31,13 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
         raise ConfigError(
             f"Model {entry.name!r}: timm has no architecture {entry.arch!r}.{did_you_mean(entry.arch, timm.list_models())}"
         )
+    name, dot, _ = entry.arch.partition(".")
+    tagged = timm.list_pretrained(f"{name}.*") if dot else []
+    if dot and entry.arch not in tagged:
+        raise ConfigError(
+            f"Model {entry.name!r}: timm has no weights {entry.arch!r}.{did_you_mean(entry.arch, tagged)} "
+            f"Of {name} it knows: {', '.join(tagged[:8]) or 'none'}."
+        )
     try:
         model: Any = timm.create_model(entry.arch, pretrained=False, **entry.arch_kwargs)
     except (TypeError, RuntimeError, ValueError, AssertionError) as error:

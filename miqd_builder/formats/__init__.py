@@ -1,0 +1,1 @@
+"""Labels in the form in which the MIQD-2.5M database is published, and back."""

@@ -1,0 +1,85 @@
+"""Label PNGs: one class for each pixel, the ground truth of semantic segmentation."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from miqd_builder.errors import UnreadableImageError
+from miqd_builder.responses import Segmentation
+
+IGNORED = 255
+"""Pixel value that never is a class."""
+
+ONE_CHANNEL = ("1", "L", "P", "I;16")
+"""Pillow's names of PNGs with one number a pixel; a palette's numbers are its indices."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMap:
+    """The label PNG of one image.
+
+    Attributes:
+        path: the file. Its pixel values are class numbers: grey values, or the indices of a palette (not its colours).
+        category_ids: the values that are classes; None means all. Other values, and 255 always, mark pixels that don't count.
+    """
+
+    path: Path
+    category_ids: tuple[int, ...] | None = None
+
+    def read(self, height: int, width: int) -> Segmentation:
+        """Return the classes of an image of this size in pixels; pixels that don't count belong to no class.
+
+        Raises:
+            UnreadableImageError: the file is gone or damaged, holds colours, or is of another size.
+        """
+        values = self.values(height, width)
+        counted = values != IGNORED
+        if self.category_ids is not None:
+            counted &= np.isin(values, self.category_ids)
+        return Segmentation.from_map(np.where(counted, values, -1))
+
+    def values(self, height: int, width: int) -> NDArray[np.int32]:
+        """Return the pixel values as they are in the file, int32 ``(height, width)``; errors as for :meth:`read`."""
+        values = self._decode()
+        if values.shape != (height, width):
+            raise UnreadableImageError(
+                f"Label map '{self.path.name}' is {values.shape[1]}x{values.shape[0]} pixels, its image {width}x{height}: "
+                "use the map of this image."
+            )
+        return values
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything that a score can depend on; a file that can't be read gets one of its own."""
+        try:
+            content = hashlib.sha256(self._bytes()).hexdigest()
+        except UnreadableImageError:
+            content = "unreadable"
+        return f"{content} {self.category_ids}"
+
+    def _decode(self) -> NDArray[np.int32]:
+        try:
+            with Image.open(io.BytesIO(self._bytes()), formats=["PNG"]) as image:
+                image.load()
+        except (UnidentifiedImageError, ImportError):  # ImportError: see miqd_builder.images
+            raise UnreadableImageError(f"Label map '{self.path.name}' is no PNG: write the classes as a PNG.") from None
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise UnreadableImageError(f"Label map '{self.path.name}' is damaged ({error}): copy it again.") from error
+        if image.mode not in ONE_CHANNEL:
+            raise UnreadableImageError(
+                f"Label map '{self.path.name}' holds colours (mode {image.mode}), not class numbers: "
+                "save it as a grey or palette PNG."
+            )
+        return np.asarray(image).astype(np.int32)
+
+    def _bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise UnreadableImageError(f"Label map '{self.path.name}' can't be read ({error.strerror}).") from error

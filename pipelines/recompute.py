@@ -1,0 +1,159 @@
+"""``miqd verify --recompute``: make a random sample of a run's parts again from the source images, and compare."""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from miqd_builder.config import RunConfig
+from miqd_builder.errors import StoreError
+from miqd_builder.store.comparison import difference
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.parts import read_footer
+from miqd_builder.store.quarantine import read_failures
+from miqd_builder.store.record import NAME, RunRecord
+from miqd_builder.store.schema import table_path
+from miqd_builder.store.verification import Checked
+from miqd_builder.zoo.entry import ModelEntry
+from pipelines.context import open_context, open_zoo
+from pipelines.degrade import degrade_part
+from pipelines.model_weights import stated_weights
+from pipelines.progress import progress
+from pipelines.respond import respond_part
+from pipelines.schedulers import Task
+from pipelines.score import label_part, score_part
+
+_RUN = uuid.uuid4().hex
+
+
+def _silent(images: int) -> None:
+    """Images of one part are not counted."""
+
+
+def sample_parts(record: RunRecord, fraction: float, seed: int) -> list[int]:
+    """Choose parts at random, at least one; the same seed chooses the same ones."""
+    count = min(len(record.parts), max(1, math.ceil(fraction * len(record.parts))))
+    return sorted(random.Random(seed).sample(range(len(record.parts)), count))
+
+
+def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked]:
+    """Make a random share of the parts of every table again, with the run files that ``run.json`` holds, and compare.
+
+    Everything is made anew in a temporary folder, one part after the other, in this process; images are rendered in memory.
+    Shows the progress in source images.
+
+    Args:
+        folder: the run folder; nothing in it is changed.
+        fraction: share of the parts, 0 to 1.
+        seed: the same seed chooses the same parts.
+
+    Yields:
+        the name of each stored part that was made again, and how it differs, or None.
+
+    Raises:
+        StoreError: ``run.json`` holds no run file that can be used.
+    """
+    record = RunRecord.load(folder)
+    assert record is not None
+    stages = [stage for stage in record.stages if stage.startswith("label ")] or ["degrade"]
+    if stages[0] not in record.stages:
+        raise StoreError(f"'{folder.path(NAME)}' holds no run file of degrade or label: there is nothing to compute again.")
+    configs = {stage: _config(folder, record, stage) for stage in stages}
+    parts = sample_parts(record, fraction, seed)
+    with progress("recompute", sum(len(record.parts[part]) for part in parts)) as report:
+        for part in parts:
+            with tempfile.TemporaryDirectory(prefix="miqd-recompute-") as scratch:
+                yield from _Again(folder, record, configs[stages[0]], scratch, part).variants()
+                for stage, config in configs.items():
+                    if stage != "degrade":
+                        yield from _Again(folder, record, config, scratch, part).task(stage.removeprefix("label "))
+            report(len(record.parts[part]))
+
+
+def _config(folder: RunFolder, record: RunRecord, stage: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(record.stages[stage])
+    except ValidationError as error:
+        raise StoreError(f"'{folder.path(NAME)}' holds a run file of {stage} that this version can't read ({error}).") from None
+
+
+@dataclass(frozen=True)
+class _Again:
+    """One part of a run, made again in a temporary folder."""
+
+    stored: RunFolder
+    record: RunRecord
+    config: RunConfig
+    scratch: str
+    part: int
+
+    def variants(self) -> Iterator[Checked]:
+        """Make the part of ``variants``, which everything else needs."""
+        folder = RunFolder(self.scratch)
+        RunRecord(
+            seed=self.record.seed,
+            images="none",
+            roi=self.record.roi,
+            degradations=self.record.degradations,
+            parts=self.record.parts,
+            full_reference=self.record.full_reference,
+        ).write(folder)
+        degrade_part(self._task(), _silent)
+        yield from self._compare(table_path("variants", self.part))
+
+    def task(self, task: str) -> Iterator[Checked]:
+        """Make responses, scores and labels of a task, as far as there are stored ones."""
+        entries = open_zoo(self.config).select(self.config.models, task)
+        there = [entry for entry in entries if self._is_stored("responses", task, entry.name)]
+        for start in range(0, len(there), self.config.models_per_pass):
+            names = [entry.name for entry in there[start : start + self.config.models_per_pass]]
+            respond_part({**self._task(), "task": task, "models": names}, _silent)
+        for entry in there:
+            where = {"task": task, "model": entry.name}
+            yield from self._compare(table_path("responses", self.part, **where))
+            if self._is_stored("scores", task, entry.name):
+                score_part({**self._task(), **where}, _silent)
+                yield from self._compare(table_path("scores", self.part, **where))
+        if self._is_stored("labels", task):
+            names = [entry.name for entry in entries]
+            weights = self._weights(task, entries)
+            label_part({**self._task(), "task": task, "asked": names, "weights": weights}, _silent)
+            yield from self._compare(table_path("labels", self.part, task=task))
+
+    def _task(self) -> Task:
+        config = self.config.model_copy(
+            update={
+                "out": self.scratch,
+                "images": "none",
+                "scheduler": "inline",
+                "degradations": tuple(self.record.degradations),
+                "full_reference": tuple(self.record.full_reference),
+            }
+        )
+        context = open_context(config, _RUN)
+        return {"config": context.config.model_dump_json(), "run": _RUN, "part": self.part}
+
+    def _weights(self, task: str, entries: Sequence[ModelEntry]) -> dict[str, float]:
+        """Measured weights come from all parts, of which most aren't made again: take the recorded ones."""
+        if self.config.weights != "measured":
+            return stated_weights(self.config, entries)
+        footer = read_footer(self.stored, table_path("labels", self.part, task=task))
+        return footer.inputs["weights"] if footer is not None else {}
+
+    def _is_stored(self, table: str, task: str, model: str | None = None) -> bool:
+        return read_footer(self.stored, table_path(table, self.part, task=task, model=model)) is not None
+
+    def _compare(self, name: str) -> Iterator[Checked]:
+        scratch = RunFolder(self.scratch)
+        if not self.stored.exists(name):
+            return
+        problem = difference(self.stored, scratch, name)
+        failures = read_failures(scratch) if problem is not None else []
+        reason = f" ({failures[0].error}: {failures[0].message})" if failures else ""
+        yield name, None if problem is None else f"{problem}{reason}"

@@ -1,0 +1,131 @@
+"""A run under way: maps each stage over its parts, and sums up what was done and what was lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from miqd_builder.store.lock import RunLock
+from miqd_builder.store.quarantine import Failure, write_failures
+from pipelines.context import Context
+from pipelines.degrade import PartResult
+from pipelines.heartbeat import Heartbeat
+from pipelines.progress import progress
+from pipelines.schedulers import Scheduler, Stage, Task
+
+
+@dataclass
+class StageSummary:
+    """What one stage did.
+
+    Attributes:
+        stage: its name, for people.
+        parts: parts that the run asks for.
+        done_before: parts that were up to date already.
+        computed: rows computed.
+        reused: rows taken over from earlier parts.
+        failures: quarantined things.
+        wall_s: wall-clock seconds.
+        seconds: seconds by step, summed over the workers.
+        notes: what a user should know.
+    """
+
+    stage: str
+    parts: int
+    done_before: int
+    computed: int = 0
+    reused: int = 0
+    failures: int = 0
+    wall_s: float = 0.0
+    seconds: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the stages of a run share.
+
+    Attributes:
+        context: the run.
+        scheduler: who does the work.
+        heartbeat: tells others how far it is.
+        lock: holds the run folder.
+    """
+
+    context: Context
+    scheduler: Scheduler
+    heartbeat: Heartbeat
+    lock: RunLock
+
+    def map(
+        self, stage: Stage, tasks: Sequence[Task], summary: StageSummary, images: int, *, uses_device: bool = False
+    ) -> StageSummary:
+        """Run one stage's tasks and complete its summary.
+
+        A task that is given up goes into the quarantine. One with several models is tried once more with each of them alone
+        first, so that a model that kills its process costs its own part only.
+
+        Args:
+            stage: the tasks' function.
+            tasks: what to do.
+            summary: of the stage, with what was done before.
+            images: images that the tasks have to do in all.
+            uses_device: whether the tasks run models.
+
+        Raises:
+            MiqdError: the configuration or the store is wrong, or the run folder is no longer this run's.
+        """
+        shared = {"config": self.context.config.model_dump_json(), "run": self.context.run}
+        recorded = set(self.context.folder.list("quarantine/*-lost.parquet"))
+        one_by_one: list[Task] = []
+        start = time.perf_counter()
+
+        def lose(task: Task, error: Exception) -> None:
+            models = task.get("models", [])
+            if len(models) > 1:
+                one_by_one.extend({**task, "models": [model]} for model in models)
+                return
+            for model, key in _lost_keys(task).items():
+                write_failures(self.context.folder, key, [Failure.of(error, stage=summary.stage, model=model)])
+                summary.failures += 1
+
+        with (
+            progress(summary.stage, images) as show,
+            self.heartbeat.stage(summary.stage, images, lambda: list(self.scheduler.running)) as count,
+        ):
+
+            def report(images: int) -> None:
+                show(images)
+                count(images)
+
+            for batch in ([{**task, **shared} for task in tasks], one_by_one):
+                done = self.scheduler.map(stage, batch, on_progress=report, on_failure=lose, uses_device=uses_device)
+                for task, result in done:
+                    self.lock.check()
+                    for key in _lost_keys(task).values():
+                        if f"quarantine/{key}.parquet" in recorded:
+                            write_failures(self.context.folder, key, [])
+                    _add(summary, result)
+        summary.wall_s = time.perf_counter() - start
+        if summary.computed:
+            kept = {name: getattr(summary, name) for name in ("computed", "reused", "failures", "wall_s")}
+            self.heartbeat.record(summary.stage, {**kept, "seconds": dict(summary.seconds)})
+        return summary
+
+
+def _lost_keys(task: Task) -> dict[str, str]:
+    """Names of the quarantine records of a task that is given up, by the model that each is for; "" where there is none."""
+    if "models" not in task:
+        return {task.get("model", ""): f"{task['key']}-lost"}
+    stage, part = task["key"].rsplit("-part-", 1)
+    return {model: f"{stage}-{model}-part-{part}-lost" for model in task["models"]}
+
+
+def _add(summary: StageSummary, result: PartResult) -> None:
+    summary.computed += result.computed
+    summary.reused += result.reused
+    summary.failures += result.failures
+    summary.notes += result.notes
+    summary.seconds.update(result.seconds)
