@@ -1,8 +1,9 @@
-"""Average precision of single images: this project's against pycocotools' COCOeval, in the same run.
+"""Labels: average precision beside pycocotools' COCOeval and faster-coco-eval, and how many rows a second become labels.
 
     python benchmarks/labeling.py [--images 200]
 
-Random boxes and filled-rectangle masks: 10 references and 100 detections of 3 classes on 640x480 pixels.
+Random boxes and filled-rectangle masks: 10 references and 100 detections of 3 classes on 640x480 pixels, in ``--images``
+variants of one source. Times are CPU times of one core.
 """
 
 from __future__ import annotations
@@ -12,67 +13,112 @@ import contextlib
 import io
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from miqd_builder.labeling.average_precision import Objects, image_ap
+from miqd_builder.labeling.aggregation import aggregate
+from miqd_builder.labeling.average_precision import Found, Iou, Objects, image_ap
+from miqd_builder.labeling.recipes import RECIPES
+from miqd_builder.labeling.response_checks import check_responses
+from miqd_builder.labeling.scoring import score_responses
+from miqd_builder.responses import Classification, Detections
+from miqd_builder.sources import GroundTruth, SourceImage
+from miqd_builder.store.response_table import Answer, responses_table
+from miqd_builder.store.schema import ORIGINAL, VARIANTS
 
 HEIGHT, WIDTH = 480, 640
+CLASSES = np.array([1, 2, 3])
+COCOEVAL_IMAGES = 40
+SOURCES, MODELS = 4, 8
 
 
 def main() -> None:
-    """Print microseconds an image and the ratio, for boxes and masks."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200)
     count = parser.parse_args().images
     rng = np.random.default_rng(0)
-    pairs = [(objects(rng, 100), objects(rng, 10)) for _ in range(count)]
-    image_ap(*pairs[0], iou="bbox")  # compiles
-    print(f"{'':6} {'ours, us':>10} {'COCOeval, us':>14} {'ratio':>7}  largest difference")
+    reference, found = objects(rng, 10), detections(rng, [100] * count)
+    print(
+        f"{'us an image':8} {'all variants':>14} {'one image':>10} {'COCOeval, one image':>20} {'ratio':>14} {'difference':>11}"
+    )
     for iou in ("bbox", "segm"):
-        ours, mine = timed(lambda pair, iou=iou: image_ap(*pair, iou=iou).mean, pairs)
-        theirs, reference = timed(lambda pair, iou=iou: coco_eval(*pair, iou), pairs[:40])
-        worst = max(abs(a - b) for a, b in zip(mine, reference, strict=False))
-        print(f"{iou:6} {ours:10.0f} {theirs:14.0f} {theirs / ours:7.0f}  {worst:.1e}")
+        compare(found, reference, iou)
+    print("\nfaster-coco-eval, all images as one data set (one AP for all of them, not one each):")
+    for iou in ("bbox", "segm"):
+        print(f"{iou:8} {faster_coco_eval(found, reference, iou):14.0f} us an image")
+    print(f"\n{'rows/s of one core':28} " + " ".join(f"{name:>12}" for name in ["checks", *RECIPES, "labels"]))
+    for task in ("cls", "det", "ins"):
+        rates = scoring(rng, task)
+        print(f"{task + ', ' + rates.pop('what'):28} " + " ".join(f"{rate:12,.0f}" for rate in rates.values()))
+
+
+def compare(found: Found, reference: Objects, iou: Iou) -> None:
+    """Print what an average precision costs here, with all variants in one call and one at a time, and in COCOeval."""
+    image_ap(found, reference, iou=iou)  # compiles
+    together, aps = timed(lambda: image_ap(found, reference, iou=iou).mean)
+    single = [image(found, i) for i in range(len(found))]
+    alone, _ = timed(lambda: [image_ap(one, reference, iou=iou).mean for one in single])
+    theirs, expected = timed(lambda: [coco_eval(one, reference, iou) for one in single[:COCOEVAL_IMAGES]])
+    ours, alone, theirs = together / len(found), alone / len(found), theirs / len(expected)
+    worst = np.abs(aps[: len(expected)] - expected).max()
+    ratios = f"{theirs / ours:.0f}x, {theirs / alone:.0f}x"
+    print(f"{iou:11} {ours * 1e6:14.0f} {alone * 1e6:10.0f} {theirs * 1e6:20.0f} {ratios:>14} {worst:11.1e}")
+
+
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    """Return CPU seconds and the result."""
+    start = time.process_time()
+    result = function()
+    return time.process_time() - start, result
+
+
+def boxes(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Random boxes."""
+    corner = rng.random((n, 2)) * [WIDTH * 0.7, HEIGHT * 0.7]
+    return np.concatenate([corner, corner + 10 + rng.random((n, 2)) * 120], axis=1)
+
+
+def masks(filled: NDArray[np.floating]) -> list[bytes]:
+    """Run lengths of filled boxes."""
+    xywh = np.concatenate([filled[:, :2], filled[:, 2:] - filled[:, :2]], axis=1).astype(np.float64)
+    return [rle["counts"] for rle in coco_mask.frPyObjects(xywh, HEIGHT, WIDTH)]
 
 
 def objects(rng: np.random.Generator, n: int) -> Objects:
-    """Random rectangles with their masks."""
-    corner = rng.random((n, 2)) * [WIDTH * 0.7, HEIGHT * 0.7]
-    boxes = np.concatenate([corner, corner + 10 + rng.random((n, 2)) * 120], axis=1)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    masks = [rle["counts"] for rle in coco_mask.frPyObjects(xywh, HEIGHT, WIDTH)]
-    return Objects(HEIGHT, WIDTH, boxes, rng.integers(1, 4, n), masks, rng.random(n), np.zeros(n, bool))
+    """A random reference."""
+    filled = boxes(rng, n)
+    return Objects(HEIGHT, WIDTH, filled, rng.choice(CLASSES, n), masks(filled), np.zeros(n, bool))
 
 
-def timed(function: Callable[[Any], float], items: list[Any]) -> tuple[float, list[float]]:
-    """Return CPU microseconds an item, and the results."""
-    start = time.process_time()
-    results = [function(item) for item in items]
-    return (time.process_time() - start) / len(items) * 1e6, results
+def detections(rng: np.random.Generator, counts: list[int]) -> Found:
+    """Random detections in some images, by falling score."""
+    filled = boxes(rng, sum(counts))
+    scores = np.concatenate([np.sort(rng.random(n))[::-1] for n in counts])
+    return Found(np.cumsum([0, *counts]), filled, scores, rng.choice(CLASSES, sum(counts)), masks(filled))
 
 
-def coco_eval(found: Objects, wanted: Objects, iou: str) -> float:
+def image(found: Found, i: int) -> Found:
+    """One image of a batch."""
+    own = slice(int(found.offsets[i]), int(found.offsets[i + 1]))
+    assert found.masks is not None
+    offsets = np.array([0, own.stop - own.start])
+    return Found(offsets, found.boxes[own], found.scores[own], found.category_ids[own], found.masks[own])
+
+
+def coco_eval(found: Found, wanted: Objects, iou: Iou) -> float:
     """COCOeval's AP of one image, loading included as its users have to."""
-    truth = COCO()
-    truth.dataset = {
-        "images": [{"id": 1, "height": HEIGHT, "width": WIDTH}],
-        "categories": [{"id": c} for c in range(1, 4)],
-        "annotations": [{**shape(wanted, i), "id": i + 1, "iscrowd": 0} for i in range(len(wanted))],
-    }
     with contextlib.redirect_stdout(io.StringIO()):
+        truth, results = COCO(), COCO()
+        truth.dataset, results.dataset = datasets([found], wanted, iou)
         truth.createIndex()
-        results = COCO()
-        results.dataset = {
-            **{key: truth.dataset[key] for key in ("images", "categories")},
-            "annotations": [
-                {**shape(found, i), "id": i + 1, "iscrowd": 0, "score": float(found.scores[i])} for i in range(len(found))
-            ],
-        }
         results.createIndex()
         evaluation = COCOeval(truth, results, iou)
         evaluation.evaluate()
@@ -81,18 +127,88 @@ def coco_eval(found: Objects, wanted: Objects, iou: str) -> float:
     return float(precision[precision > -1].mean())
 
 
-def shape(side: Objects, i: int) -> dict[str, Any]:
+def faster_coco_eval(found: Found, wanted: Objects, iou: Iou) -> float:
+    """CPU microseconds an image of faster-coco-eval, all images in one call."""
+    from faster_coco_eval import COCO as FasterCOCO
+    from faster_coco_eval import COCOeval_faster
+
+    truth, results = datasets([image(found, i) for i in range(len(found))], wanted, iou)
+
+    def run() -> None:
+        evaluation = COCOeval_faster(FasterCOCO(truth), FasterCOCO(truth).loadRes(results["annotations"]), iou)
+        evaluation.evaluate()
+        evaluation.accumulate()
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        seconds, _ = timed(run)
+    return seconds / len(found) * 1e6
+
+
+def datasets(images: list[Found], wanted: Objects, iou: Iou) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ground truth and results as COCO data sets."""
+    listed = [{"id": i + 1, "height": HEIGHT, "width": WIDTH} for i in range(len(images))]
+    base = {"images": listed, "categories": [{"id": int(c), "name": str(c)} for c in CLASSES], "info": {}}
+    truth = [shape(wanted, i, iou) | {"image_id": k + 1, "iscrowd": 0} for k in range(len(images)) for i in range(len(wanted))]
+    results = [
+        shape(one, i, iou) | {"image_id": k + 1, "iscrowd": 0, "score": float(one.scores[i])}
+        for k, one in enumerate(images)
+        for i in range(len(one.scores))
+    ]
+    numbered = [[row | {"id": i + 1} for i, row in enumerate(rows)] for rows in (truth, results)]
+    return {**base, "annotations": numbered[0]}, {**base, "annotations": numbered[1]}
+
+
+def shape(side: Found | Objects, i: int, iou: Iou) -> dict[str, Any]:
     """An object as a COCO annotation."""
-    x1, y1, x2, y2 = side.boxes[i]
-    rle = {"size": [HEIGHT, WIDTH], "counts": side.masks[i]} if side.masks else {}
-    box = [x1, y1, x2 - x1, y2 - y1]
-    return {
-        "image_id": 1,
-        "category_id": int(side.category_ids[i]),
-        "bbox": box,
-        "area": box[2] * box[3],
-        "segmentation": rle,
-    }
+    x1, y1, x2, y2 = side.boxes[i].tolist()
+    row = {"category_id": int(side.category_ids[i]), "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
+    assert side.masks is not None
+    return row | ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": side.masks[i]}} if iou == "segm" else {})
+
+
+def scoring(rng: np.random.Generator, task: str) -> dict[str, Any]:
+    """Rows a second of checking and scoring one model's responses by each recipe, and of the labels over some models."""
+    names = [f"degradation_{i}" for i in range(250)]
+    sources = {str(i): source(rng, str(i)) for i in range(SOURCES)}
+    keys = [(i, name) for i in sources for name in (ORIGINAL, *names)]
+    responses = responses_table(task, [Answer(i, name, answer(rng, task), sources[i].label) for i, name in keys])
+    sizes = dict.fromkeys(sources, (HEIGHT, WIDTH))
+    rates: dict[str, Any] = {"what": "5 of 1000 classes" if task == "cls" else "30 detections, 10 true"}
+    repeat = 20 if task == "cls" else 1
+
+    def rate(function: Callable[[], Any], rows: int) -> float:
+        function()  # compiles
+        return repeat * rows / timed(lambda: [function() for _ in range(repeat)])[0]
+
+    rates["checks"] = rate(lambda: check_responses(task, responses, sizes, {ORIGINAL, *names}), len(keys))
+    for name, recipe in RECIPES.items():
+        rates[name] = rate(lambda recipe=recipe: score_responses(task, responses, sources, recipe), len(keys))
+    recipe = RECIPES["miqd_v1"]
+    scores = score_responses(task, responses, sources, recipe)
+    rows = [{"source_id": i, "degradation": name} for i, name in keys if name != ORIGINAL]
+    variants = pa.Table.from_pylist(rows, schema=VARIANTS)
+    models = {str(i): scores for i in range(MODELS)}
+    weights = dict.fromkeys(models, 1.0)
+    rates["labels"] = MODELS * rate(lambda: aggregate(task, variants, models, weights, recipe), len(rows))
+    return rates
+
+
+def source(rng: np.random.Generator, source_id: str) -> SourceImage:
+    """A source with ground truth of both kinds."""
+    true = objects(rng, 10)
+    assert true.masks is not None
+    truth = GroundTruth(HEIGHT, WIDTH, true.boxes, true.category_ids, true.crowd, tuple(true.masks))
+    return SourceImage(source_id, Path(source_id), label=int(rng.integers(1000)), truth=truth)
+
+
+def answer(rng: np.random.Generator, task: str) -> Classification | Detections:
+    """A random response."""
+    if task == "cls":
+        odds = rng.random(1000) ** 30
+        return Classification((odds / odds.sum()).astype(np.float32))
+    filled = boxes(rng, 30).astype(np.float32)
+    scores, ids = np.sort(rng.random(30).astype(np.float32))[::-1], rng.choice(CLASSES, 30).astype(np.int32)
+    return Detections(HEIGHT, WIDTH, filled, scores, ids, masks(filled) if task == "ins" else None)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""What ``miqd label`` costs beside a bare loop over the same batches with the images already in memory.
+
+    nice python benchmarks/runner.py [--real ../shared/real] [--repeats 3] [--models PATTERN ...] [--tasks cls det ins]
+
+For each task, in one process: all models of the zoo as one pass (what ``label`` does), and each model alone (the worst case,
+since no other shares its images). A repetition times the bare loop, ``label`` on stored PNG files and ``label --images none``
+one after the other, so that other work on the machine hits them alike; models are built before. ``label`` is the whole command
+on existing variants: reading or rendering, looking, writing responses, scores and labels. Ratios are of throughput, bare loop
+= 1, medians of the repetitions: by processor time of this process (all threads), and by wall-clock time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from miqd_builder.config import RunConfig
+from miqd_builder.errors import ConfigError
+from miqd_builder.store.schema import ORIGINAL
+from pipelines import model_part
+from pipelines.console import by_step
+from pipelines.context import open_zoo
+from pipelines.run import plan_degrade, plan_label, run_degrade, run_label
+from pipelines.variant_images import PartImages
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = ROOT.parent / "shared" / "real"
+DEMO = ROOT / "pipelines" / "demo"
+
+
+@dataclass
+class Timing:
+    """Seconds of each repetition."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Call the function and note what it took."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = function()
+        self.cpu.append(time.process_time() - cpu)
+        self.wall.append(time.perf_counter() - wall)
+        return result
+
+
+def main() -> None:
+    """Measure every data set and task and print a row for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", type=Path, default=REAL, help="folder with coco/, imagenet/ and zoo.yaml")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--images", type=int, default=1, help="source images, of 251 pictures each")
+    parser.add_argument("--tasks", nargs="*", default=["cls", "det", "ins"])
+    parser.add_argument("--models", nargs="*", default=["*"], help="names or patterns")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(
+        f"{'models':34} {'pictures':>8} {'bare ms':>8} {'png cpu':>8} {'none cpu':>8} {'png wall':>9} {'none wall':>9}",
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name, settings in data_sets(arguments.real).items():
+            for task in arguments.tasks:
+                measure(Path(folder) / f"{name}-{task}", settings[task], task, arguments)
+
+
+def data_sets(real: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Settings of a run by data set and task; the real one only where it is."""
+    demo = {"zoo": [str(ROOT / "model_zoo_configs/demo.yaml")], "roi": {"kind": "masks", "path": str(DEMO / "masks")}}
+    scenes = {"kind": "coco", "images": str(DEMO / "images"), "annotations": str(DEMO / "annotations.json")}
+    classes = {"kind": "imagenet", "images": str(DEMO / "images"), "labels": str(DEMO / "labels.csv")}
+    sets = {"demo": {"cls": {**demo, "source": classes}, "det": {**demo, "source": scenes}, "ins": {**demo, "source": scenes}}}
+    if real.is_dir():
+        zoo = {"zoo": [str(real / "zoo.yaml")]}
+        coco: dict[str, Any] = {
+            "source": {
+                "kind": "coco",
+                "images": str(real / "coco/val2017"),
+                "annotations": str(real / "coco/instances_val2017_120.json"),
+            },
+            "roi": {"kind": "annotations"},
+        }
+        imagenet = {"kind": "imagenet", "images": str(real / "imagenet/images"), "labels": str(real / "imagenet/labels.csv")}
+        sets["real"] = {"cls": {**zoo, "source": imagenet}, "det": {**zoo, **coco}, "ins": {**zoo, **coco}}
+    else:
+        print(f"Demo only: there are no real photographs in '{real}'.")
+    return sets
+
+
+def measure(folder: Path, settings: dict[str, Any], task: str, arguments: argparse.Namespace) -> None:
+    """Measure the models of one task together, and each alone."""
+    configs = {
+        images: RunConfig(
+            out=str(folder / images),
+            images=images,
+            scheduler="inline",
+            device="cpu",
+            limit=arguments.images,
+            models_per_pass=99,
+            **settings,
+        )
+        for images in ("png", "none")
+    }
+    for config in configs.values():
+        quietly(lambda config=config: run_degrade(plan_degrade(config)))
+    try:
+        entries = open_zoo(configs["png"]).select(arguments.models, task)
+    except ConfigError as error:
+        print(f"{task}: {error}")
+        return
+    names = [entry.name for entry in entries]
+    groups = [names] if len(names) == 1 else [names, *([name] for name in names)]
+    for group in groups:
+        row(group, configs, task, arguments.repeats)
+
+
+def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats: int) -> None:
+    """Time some models in all three ways and print the ratios."""
+    chosen = {images: config.model_copy(update={"models": tuple(names)}) for images, config in configs.items()}
+    plan = plan_label(chosen["png"], task)
+    adapters = [model_part._adapter(plan.context, task, entry) for entry in plan.entries]
+    batches = [
+        [pixels for _, pixels in batch]
+        for part in plan.parts
+        for source in plan.context.part_sources(plan.context.record.parts[part])
+        for batch in PartImages(plan.context, part).batches(source, [ORIGINAL, *plan.context.names])
+    ]
+
+    def bare() -> None:
+        for batch in batches:
+            for adapter in adapters:
+                adapter.predict(batch)
+
+    bare()
+    timings = {"bare": Timing(), "png": Timing(), "none": Timing()}
+    seconds: dict[str, Any] = {}
+    for _ in range(repeats):
+        timings["bare"].run(bare)
+        for images, config in chosen.items():
+            for table in ("responses", "scores", "labels"):
+                shutil.rmtree(Path(config.out) / table, ignore_errors=True)
+            stages = timings[images].run(lambda config=config: quietly(lambda: run_label(plan_label(config, task), task)))
+            seconds[images] = {stage.stage: stage.seconds | {"wall": stage.wall_s} for stage in stages}
+    pictures = sum(map(len, batches)) * len(names)
+    cells = [statistics.median(timings["bare"].cpu) / pictures * 1000]
+    for clock in ("cpu", "wall"):
+        for images in ("png", "none"):
+            pairs = zip(getattr(timings["bare"], clock), getattr(timings[images], clock), strict=True)
+            cells.append(statistics.median(one / other for one, other in pairs))
+    label = names[0] if len(names) == 1 else f"{len(names)} {task} models of one pass"
+    print(
+        f"{label:34} {pictures:8} {cells[0]:8.2f} {cells[1]:8.3f} {cells[2]:8.3f} {cells[3]:9.3f} {cells[4]:9.3f}", flush=True
+    )
+    for images in ("png", "none"):
+        spent = "; ".join(f"{stage} {by_step(steps)}" for stage, steps in seconds[images].items())
+        print(f"    {images}: {spent}", flush=True)
+
+
+def quietly(function: Callable[[], Any]) -> Any:
+    """Call a function without its progress lines."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return function()
+
+
+if __name__ == "__main__":
+    main()
