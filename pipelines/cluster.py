@@ -158,13 +158,25 @@ def local_cluster(workers: int | None, device: str) -> Iterator[Client]:
     """
     from distributed import Client
 
-    with _start(workers, device) as cluster, Client(cluster) as client:
+    with _closing(_start(workers, device)) as cluster, Client(cluster) as client:
         try:
             yield client
         except BaseException:
             # Workers that finish what they are doing would keep the user waiting; a torn file never counts.
             _kill_workers(cluster)
             raise
+
+
+@contextmanager
+def _closing(cluster: Any) -> Iterator[Any]:
+    """Close a cluster in the end; workers that an overloaded machine keeps from answering in time are killed."""
+    try:
+        yield cluster
+    finally:
+        try:
+            cluster.close()
+        except TimeoutError:
+            _kill_workers(cluster)
 
 
 def _kill_workers(cluster: Any) -> None:

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import psutil
 import pytest
 from distributed import Client
 
 from pipelines import run as stages
+from pipelines.cluster import local_cluster
 from pipelines.schedulers import Inline
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
 
@@ -223,3 +226,13 @@ def test_neither_models_nor_images_travel(
     assert {name for name, _, _ in weighing.sizes} == {"degrade_part", "respond_part", "score_part", "label_part"}
     assert max(task for _, task, _ in weighing.sizes) < 4096
     assert max(result for _, _, result in weighing.sizes) < 4096
+
+
+def test_workers_too_busy_to_say_goodbye_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with local_cluster(1, "cpu") as client:
+        process = client.submit(os.getpid).result()
+        cluster: Any = client.cluster
+        monkeypatch.setattr(cluster, "close", Mock(side_effect=TimeoutError))
+    _wait(lambda: not psutil.pid_exists(process), "the worker is still there")
+    monkeypatch.undo()
+    cluster.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions, RGBImage
@@ -92,6 +90,6 @@ class PythonAdapter(Adapter):
 
     def _probability_problem(self, response: Classification) -> str | None:
         probabilities = response.probabilities
-        if probabilities.shape != (self.num_classes,) or not np.isclose(probabilities.sum(), 1, atol=1e-3):
+        if probabilities.shape != (self.num_classes,) or not abs(probabilities.sum() - 1) <= 1e-3:
             return f"expected {self.num_classes} probabilities that sum to 1, got shape {probabilities.shape}"
         return None

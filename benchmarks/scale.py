@@ -1,0 +1,217 @@
+"""The whole database with models that cost nothing: what the runner, the scheduler and the store take themselves.
+
+    nice python benchmarks/scale.py [--sources 5000] [--models 40] [--workers 2] [--folder DIR]
+
+Two measurements. First the scheduler alone: one task that does nothing for every part and pass of models (2,000 parts, 75
+models) through ``Dask.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
+memory, 40 classifiers that answer at once, so 50.2 million responses and scores and 1.25 million labels that are really
+written; and the same command again, which has nothing to do. Memory is the highest resident memory, sampled twice a second:
+of this process (client and scheduler) and of the largest worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import yaml
+from PIL import Image
+
+from miqd_builder.config import RunConfig, SourceConfig
+from miqd_builder.responses import Classification, Response
+from miqd_builder.store.folder import RunFolder
+from pipelines.run import plan_label, run_label
+from pipelines.schedulers import Report, Task, open_scheduler
+
+PARTS, MODELS, PER_PASS = 2000, 75, 8
+CLASSES = 10
+SIZE = 16
+MODULE = "miqd_instant_models"
+MIB = 2**20
+
+
+class Instant:
+    """A classifier that answers by one pixel, with answers that are ready."""
+
+    num_classes = CLASSES
+
+    def __init__(self, number: int) -> None:
+        rows = np.random.default_rng(number).dirichlet(np.ones(CLASSES), 256).astype(np.float32)
+        self._answers = [Classification(row) for row in rows]
+
+    def predict(self, images: Sequence[Any]) -> list[Response]:
+        """One answer an image."""
+        return [self._answers[image[0, 0, 0]] for image in images]
+
+
+def make(entry: Any, options: Any, number: int) -> Instant:
+    """Factory for the zoo file."""
+    return Instant(number)
+
+
+def nothing(task: Task, report: Report) -> int:
+    """A task that does nothing."""
+    report(1)
+    return 0
+
+
+def main() -> None:
+    """Measure both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", type=int, default=PARTS, help="of the scheduler alone")
+    parser.add_argument("--sources", type=int, default=5000)
+    parser.add_argument("--models", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="keep the run folder here; a run that is there goes on")
+    arguments = parser.parse_args()
+    measure_scheduler(arguments.parts, arguments.workers)
+    if arguments.folder is not None:
+        measure_run(arguments.folder, arguments)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            measure_run(Path(folder), arguments)
+
+
+def measure_scheduler(parts: int, workers: int) -> None:
+    """Time the scheduler with tasks that do nothing."""
+    passes = -(-MODELS // PER_PASS)
+    names = [f"model_{number:02}" for number in range(MODELS)]
+    tasks: list[Task] = [
+        {"key": f"respond-cls-part-{part:05d}", "task": "cls", "part": part, "models": names[i * PER_PASS : (i + 1) * PER_PASS]}
+        for i in range(passes)
+        for part in range(parts)
+    ]
+    with (
+        open_scheduler("dask", workers=workers, device="cpu", folder=RunFolder("memory://scale")) as scheduler,
+        watched() as peak,
+    ):
+        before = psutil.Process().memory_info().rss
+        start = time.perf_counter()
+        done = sum(1 for _ in scheduler.map(nothing, tasks, on_progress=lambda _: None, on_failure=fail))
+        seconds = time.perf_counter() - start
+    print(
+        f"scheduler: {done} tasks ({parts} parts, {MODELS} models, {PER_PASS} a pass) in {seconds:.1f} s, "
+        f"{seconds / done * 1e3:.2f} ms a task; client and scheduler grew by {(peak['this'] - before) / MIB:.0f} MiB",
+        flush=True,
+    )
+
+
+def fail(task: Task, error: Exception) -> None:
+    """Nothing may fail here."""
+    raise error
+
+
+def measure_run(folder: Path, arguments: argparse.Namespace) -> None:
+    """Time a run, and the same run again."""
+    config = prepare(folder, arguments)
+    with watched() as peak:
+        wall, stages = timed(config)
+    for stage in stages:
+        rate = stage.computed / stage.wall_s if stage.wall_s else 0
+        print(f"{stage.stage}: {stage.computed:,} rows in {stage.wall_s:.1f} s, {rate:,.0f}/s", flush=True)
+        steps: dict[str, float] = {}
+        for step, spent in stage.seconds.items():
+            name = step.split(":")[0]
+            steps[name] = steps.get(name, 0) + spent
+        print("    " + ", ".join(f"{step} {spent:.0f} s" for step, spent in sorted(steps.items())), flush=True)
+    print(
+        f"run: {arguments.sources * 250:,} variants x {arguments.models} models in {wall:.0f} s; client and scheduler "
+        f"{peak['this'] / MIB:.0f} MiB, largest worker {peak['worker'] / MIB:.0f} MiB",
+        flush=True,
+    )
+    out = Path(config.out)
+    for table in ("variants", "responses", "scores", "labels"):
+        files = [path for path in (out / table).rglob("*") if path.is_file()]
+        print(f"{table}: {len(files)} files, {sum(path.stat().st_size for path in files) / MIB:.1f} MiB", flush=True)
+    again, stages = timed(config)
+    assert not any(stage.computed for stage in stages), "the second run computed something"
+    print(f"the same command again: {again:.1f} s", flush=True)
+
+
+def timed(config: RunConfig) -> tuple[float, list[Any]]:
+    """Run ``label`` and return its seconds, planning included, and stages."""
+    start = time.perf_counter()
+    stages = run_label(plan_label(config, "cls"), "cls")
+    return time.perf_counter() - start, stages
+
+
+def prepare(folder: Path, arguments: argparse.Namespace) -> RunConfig:
+    """Write the images, their labels and a zoo of models, and return the run."""
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    rows = ["file,label"]
+    for number in range(arguments.sources):
+        name = f"image_{number:05}.png"
+        pixels = np.kron(rng.integers(0, 256, (SIZE // 4, SIZE // 4, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
+        if not (images / name).is_file():
+            Image.fromarray(pixels).save(images / name)
+        rows.append(f"{name},{number % CLASSES}")
+    # Workers import the models from a copy of this file: this folder on their path would hide packages behind its scripts.
+    shutil.copy(__file__, folder / f"{MODULE}.py")
+    sys.path.insert(0, str(folder))
+    os.environ["PYTHONPATH"] = str(folder)
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    metric = {"name": "top1", "value": 50.0, "source": "made up"}
+    zoo = [
+        {
+            "name": f"instant_{number:02}",
+            "task": "cls",
+            "backend": "python",
+            "target": f"{MODULE}:make",
+            "arch_kwargs": {"number": number},
+            "metric": metric,
+        }
+        for number in range(arguments.models)
+    ]
+    (folder / "zoo.yaml").write_text(yaml.safe_dump({"models": zoo}))
+    return RunConfig(
+        out=str(folder / "run"),
+        source=SourceConfig(kind="imagenet", images=images, labels=folder / "labels.csv"),
+        images="none",
+        zoo=(folder / "zoo.yaml",),
+        models_per_pass=arguments.models,
+        scheduler="dask",
+        workers=arguments.workers,
+        device="cpu",
+    )
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, int]]:
+    """Note the highest resident memory of this process and of its largest child."""
+    peak = {"this": 0, "worker": 0}
+    stop = threading.Event()
+
+    def sample() -> None:
+        this = psutil.Process()
+        while not stop.wait(0.5):
+            peak["this"] = max(peak["this"], this.memory_info().rss)
+            for child in this.children(recursive=True):
+                try:
+                    peak["worker"] = max(peak["worker"], child.memory_info().rss)
+                except psutil.Error:
+                    continue
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()
