@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
 from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.yaml_files import read_mapping
 
 TASKS = ("cls", "det", "ins", "seg")
 Task = Literal["cls", "det", "ins", "seg"]
@@ -111,7 +112,7 @@ def load_run(
     """
     fields: dict[str, Any] = {}
     if file is not None:
-        fields = _read_yaml(file)
+        fields = read_mapping("Run file", file, "fields such as 'out' and 'source'")
         sections = fields.pop("tasks", None) or {}
         if not isinstance(sections, dict):
             raise ConfigError(f"Run file '{file}': 'tasks' must map task names to fields.")
@@ -143,18 +144,6 @@ def check_task(task: str) -> Task:
     if task not in TASKS:
         raise ConfigError(f"Unknown task '{task}': expected one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
     return task  # type: ignore[return-value]
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Run file '{file}' can't be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Run file '{file}' is no valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"Run file '{file}' must hold fields such as 'out' and 'source'.")
-    return content
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

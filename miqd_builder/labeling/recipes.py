@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.labeling import measures
+from miqd_builder.yaml_files import read_mapping
 
 ENTRY_POINT_GROUP = "miqd.recipes"
 SUFFIXES = (".yaml", ".yml")
@@ -84,14 +84,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def _read(file: Path) -> Recipe:
-    try:
-        fields = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Recipe file '{file}' can't be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Recipe file '{file}' is no valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(fields, dict):
-        raise ConfigError(f"Recipe file '{file}' must hold fields such as 'name' and 'version'.")
+    fields = read_mapping("Recipe file", file, "fields such as 'name' and 'version'")
     try:
         recipe = Recipe.model_validate(fields)
     except ValidationError as error:

@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.yaml_files import read_mapping
 from miqd_builder.zoo.entry import ModelEntry
 
 
@@ -103,26 +103,22 @@ def load_zoo(files: Sequence[str | Path]) -> Catalog:
 
 
 def _read_entries(file: Path) -> list[ModelEntry]:
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Zoo file {file} can't be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Zoo file {file} is no valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict) or set(document) != {"models"} or not isinstance(document["models"], list):
-        raise ConfigError(f"Zoo file {file} must hold one key, 'models', with a list of entries.")
+    expected = "one key, 'models', with a list of entries"
+    document = read_mapping("Zoo file", file, expected)
+    if set(document) != {"models"} or not isinstance(document["models"], list):
+        raise ConfigError(f"Zoo file '{file}' must hold {expected}.")
     folder = file.resolve().parent
     return [_read_entry(raw, number, file).relative_to(folder) for number, raw in enumerate(document["models"], 1)]
 
 
 def _read_entry(raw: Any, number: int, file: Path) -> ModelEntry:
     if not isinstance(raw, dict):
-        raise ConfigError(f"Zoo file {file}, entry {number}: expected fields, got {raw!r}.")
+        raise ConfigError(f"Zoo file '{file}', entry {number}: expected fields, got {raw!r}.")
     try:
         return ModelEntry.model_validate(raw)
     except ValidationError as error:
         name = repr(raw["name"]) if "name" in raw else f"number {number}"
-        raise ConfigError(f"Zoo file {file}, model {name}: {_first_problem(error)}") from error
+        raise ConfigError(f"Zoo file '{file}', model {name}: {_first_problem(error)}") from error
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ import pytest
 from miqd_builder.audit.statistics import labels_table
 from miqd_builder.config import load_run
 from miqd_builder.store.folder import RunFolder
+from pipelines.export import Split, export_run, recorded_config
 from pipelines.run import plan_label, run_label
 from tests.conftest import make_data_set, toy_entry, write_run, write_zoo
 
@@ -57,3 +58,12 @@ def label(run: Path, tasks: tuple[str, ...], **options: Any) -> None:
     """Label some tasks of a run file."""
     for task in tasks:
         run_label(plan_label(load_run(run, task=task, **options), task), task)
+
+
+@pytest.fixture(scope="module")
+def exported(labelled: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published trees of that run."""
+    to = tmp_path_factory.mktemp("exported")
+    for task in PUBLISHED_TASKS:
+        export_run(recorded_config(str(labelled.out(task)), task, []), task, to, Split(0.25, 0))
+    return to

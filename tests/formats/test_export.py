@@ -19,16 +19,6 @@ from tests.formats.conftest import PUBLISHED_TASKS, Labelled, label
 Miqd = Callable[..., Outcome]
 
 
-@pytest.fixture(scope="module")
-def exported(labelled: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pipelines.export import Split, export_run, recorded_config
-
-    to = tmp_path_factory.mktemp("exported")
-    for task in PUBLISHED_TASKS:
-        export_run(recorded_config(str(labelled.out(task)), task, []), task, to, Split(0.25, 0))
-    return to
-
-
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))

@@ -19,19 +19,10 @@ from miqd_builder.formats.reading import read_labels
 from miqd_builder.formats.writing import label_csvs
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.schema import LABELS
-from pipelines.export import Split, export_run, recorded_config
 from tests.conftest import Outcome, part_bytes
 from tests.formats.conftest import PUBLISHED_TASKS, Labelled
 
 Miqd = Callable[..., Outcome]
-
-
-@pytest.fixture(scope="module")
-def exported(labelled: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    to = tmp_path_factory.mktemp("exported")
-    for task in PUBLISHED_TASKS:
-        export_run(recorded_config(str(labelled.out(task)), task, []), task, to, Split(0.25, 0))
-    return to
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_wrong_zoo_files_get_one_clear_line(tmp_path: Path, text: str, message: 
 
 
 def test_a_missing_zoo_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"absent\.yaml can't be read"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml' can't be read"):
         load_zoo([tmp_path / "absent.yaml"])
 
 
