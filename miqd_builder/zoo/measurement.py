@@ -75,6 +75,7 @@ def _costs(adapter: Any) -> dict[str, Any]:
     from torch.utils.flop_counter import FlopCounterMode
 
     together = getattr(adapter, "cpu_group", 1)  # a pass always holds as many
+    adapter.model.requires_grad_(False)  # the counter follows gradients, which some networks' parameters lead astray
     counter = FlopCounterMode(display=False)
     # A fused attention kernel would not be counted.
     with sdpa_kernel(SDPBackend.MATH), counter:

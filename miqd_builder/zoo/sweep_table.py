@@ -27,7 +27,8 @@ the image, the same answers again, in another order and alone.
   products and attention count; deformable convolutions, sampling and element-wise work don't.
 - **peak MiB**: highest resident memory of the process, its libraries included; classifiers look at four images at a time.
 - **CPU s**: processor time of one image on one core, the first one after the build: to compare models, no benchmark.
-- **found**: detections without a threshold on their scores (SOLO keeps its own, and finds nothing with random weights).
+- **found**: detections without a threshold on their scores. With random weights RTMDet finds little, and SOLO, which keeps its
+  own threshold, nothing.
 - **metric**: published figure on clean images, in percent.
 """
 
@@ -42,7 +43,7 @@ def markdown(entries: Iterable[ModelEntry], measurements: Sequence[Measurement])
 
 
 def _table(task: str, rows: Sequence[str]) -> str:
-    found = "" if task == "cls" else " found |"
+    found = " found |" if task in ("det", "ins") else ""
     head = f"| model | family | input | M params | GFLOPs | peak MiB | CPU s |{found} metric | paper |"
     rule = "|---|---|" + "---:|" * (head.count("|") - 4) + "---|"
     return f"\n## {TASKS[task]}: {len(rows)}\n\n" + "\n".join([head, rule, *rows]) + "\n"
