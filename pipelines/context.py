@@ -69,8 +69,29 @@ class Context:
         }
 
     def source_fingerprint(self, source: SourceImage) -> str:
-        """Hash of everything that the degraded pixels of one source depend on, besides the distortion."""
-        return fingerprint_of(source.file_sha256(), roi_fingerprint(self.config.roi, source), str(self.config.seed))
+        """Hash of everything that the degraded pixels of one source depend on, besides the distortion.
+
+        Every model asks for it, and it reads the file: it is computed once a run.
+        """
+        if source.source_id not in self._source_fingerprints:
+            self._source_fingerprints[source.source_id] = fingerprint_of(
+                source.file_sha256(), roi_fingerprint(self.config.roi, source), str(self.config.seed)
+            )
+        return self._source_fingerprints[source.source_id]
+
+    def truth_fingerprint(self, source: SourceImage) -> str:
+        """Hash of all ground truth of one source; every model asks for it, so it is computed once a run."""
+        if source.source_id not in self._truth_fingerprints:
+            self._truth_fingerprints[source.source_id] = source.truth_fingerprint()
+        return self._truth_fingerprints[source.source_id]
+
+    @functools.cached_property
+    def _source_fingerprints(self) -> dict[str, str]:
+        return {}
+
+    @functools.cached_property
+    def _truth_fingerprints(self) -> dict[str, str]:
+        return {}
 
     @functools.cached_property
     def distortion_fingerprints(self) -> dict[str, str]:

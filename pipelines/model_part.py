@@ -156,9 +156,11 @@ def _keys(table: pa.Table) -> list[Key]:
 
 def resolve_device(setting: str) -> str:
     """Return cpu or cuda: ``auto`` means the GPU where there is one."""
+    if setting != "auto":
+        return setting
     import torch
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if setting == "auto" else setting
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _adapter(context: Context, task: str, entry: ModelEntry) -> Adapter:

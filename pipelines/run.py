@@ -24,7 +24,7 @@ from pipelines.model_part import resolve_device, responses_footer, responses_inp
 from pipelines.model_weights import model_weights, stated_weights
 from pipelines.respond import respond_part
 from pipelines.schedulers import Task, open_scheduler
-from pipelines.score import is_labelled, is_scored, label_part, score_part
+from pipelines.score import State, is_labelled, label_part, labels_inputs, score_part, scores_state
 from pipelines.work import StageSummary, Work
 
 
@@ -120,8 +120,9 @@ def run_label(plan: Plan, task: str) -> list[StageSummary]:
     with _start(plan, f"label {task}", device=resolve_device(plan.context.config.device)) as work:
         stages = [_degrade(plan, work)] if plan.degrade else []
         stages.append(_respond(plan, work, task))
-        stages.append(_score(plan, work, task))
-        stages.append(_label(plan, work, task))
+        scored = _scored(plan, task)
+        stages.append(_score(plan, work, task, scored))
+        stages.append(_label(plan, work, task, scored))
     return stages
 
 
@@ -196,13 +197,20 @@ def _respond(plan: Plan, work: Work, task: str) -> StageSummary:
     return work.map(respond_part, tasks, summary, images, uses_device=True)
 
 
-def _score(plan: Plan, work: Work, task: str) -> StageSummary:
+def _scored(plan: Plan, task: str) -> dict[tuple[str, int], State]:
+    """The scores that are up to date, by model and part."""
+    pairs = ((entry.name, part) for entry in plan.entries for part in plan.parts)
+    states = {(model, part): scores_state(plan.context, task, part, model) for model, part in pairs}
+    return {pair: state for pair, state in states.items() if state is not None}
+
+
+def _score(plan: Plan, work: Work, task: str, scored: dict[tuple[str, int], State]) -> StageSummary:
     context = plan.context
     pairs = [
         (entry.name, part)
         for entry in plan.entries
         for part in plan.parts
-        if responses_footer(context, task, part, entry) is not None and not is_scored(context, task, part, entry.name)
+        if (entry.name, part) not in scored and responses_footer(context, task, part, entry) is not None
     ]
     tasks = [
         {"key": f"score-{task}-{model}-part-{part:05d}", "task": task, "part": part, "model": model} for model, part in pairs
@@ -211,12 +219,13 @@ def _score(plan: Plan, work: Work, task: str) -> StageSummary:
     return work.map(score_part, tasks, summary, plan.looks_in([part for _, part in pairs]))
 
 
-def _label(plan: Plan, work: Work, task: str) -> StageSummary:
+def _label(plan: Plan, work: Work, task: str, scored: dict[tuple[str, int], State]) -> StageSummary:
     context = plan.context
     weights = model_weights(context, task, plan.parts, plan.entries)
     ready = [part for part in plan.parts if variants_footer(context, part) is not None]
     models = [entry.name for entry in plan.entries]
-    missing = [part for part in ready if not is_labelled(context, task, part, models, weights)]
+    inputs = {part: labels_inputs(context, task, part, models, weights, scored) for part in ready}
+    missing = [part for part in ready if not is_labelled(context, task, part, inputs[part])]
     shared = {"task": task, "asked": models, "weights": weights}
     tasks = [{"key": f"label-{task}-part-{part:05d}", "part": part, **shared} for part in missing]
     summary = StageSummary("label", len(plan.parts), len(ready) - len(missing))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from miqd_builder.errors import ConfigError, LostSchedulerError, MiqdError
@@ -111,15 +112,25 @@ class Inline:
 
 
 class Dask:
-    """Tasks on the workers of a Dask cluster, two in flight for each worker."""
+    """Tasks on the workers of a Dask cluster, two in flight for each worker.
 
-    def __init__(self, client: Client, expected: Expected | None = None) -> None:
-        self.client = client
+    Args:
+        connect: returns the client of the cluster; called when there is a first task.
+        expected: what every worker has to have; None for workers that this process started.
+    """
+
+    def __init__(self, connect: Callable[[], Client], expected: Expected | None = None) -> None:
+        self._connect = connect
         self._expected = expected
         # Of this run only: others may share the cluster.
         self._topic = f"miqd-progress-{uuid.uuid4().hex}"
         self._waiting: deque[tuple[Task, int]] = deque()
         self._in_flight: dict[Any, tuple[Task, int]] = {}
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """The cluster's client."""
+        return self._connect()
 
     @property
     def running(self) -> Collection[Task]:
@@ -136,12 +147,14 @@ class Dask:
         uses_device: bool = False,
     ) -> Iterator[tuple[Task, Any]]:
         """See :class:`Scheduler`."""
+        if not tasks:
+            return
         from distributed import as_completed
         from distributed.comm import CommClosedError
 
         self._waiting = deque((task, 1) for task in reversed(tasks))
         self._in_flight.clear()
-        running = as_completed([])
+        running = as_completed([], loop=self.client.loop)
         try:
             self.client.subscribe_topic(self._topic, lambda event: on_progress(event[1]["images"]))
             self._submit_some(stage, running, uses_device)
@@ -255,12 +268,13 @@ def open_scheduler(name: str, *, workers: int | None, device: str, folder: RunFo
     if name == "inline":
         yield Inline()
     elif name == "dask":
-        with local_cluster(workers, device) as client:
-            yield Dask(client)
+        with ExitStack() as stack:
+            # A run with nothing to do starts no processes.
+            yield Dask(lambda: stack.enter_context(local_cluster(workers, device)))
     else:
         expected = Expected.of(folder)
         with join_cluster(name, expected) as client:
-            yield Dask(client, expected)
+            yield Dask(lambda: client, expected)
 
 
 def _on_worker(stage: Stage, task: Task, topic: str, expected: Expected | None) -> tuple[str, Any]:

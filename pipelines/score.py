@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,10 +19,14 @@ from pipelines.context import Context, task_context
 from pipelines.degrade import PartResult
 from pipelines.schedulers import Report, Task
 
+State = list[Any]
+"""What a part holds: its fingerprint and its number of rows."""
+
 
 def scores_inputs(context: Context, task: str, part: int, model: str) -> dict[str, Any]:
     """What the scores of one model on one part depend on."""
-    truth = {source.source_id: source.truth_fingerprint() for source in context.part_sources(context.record.parts[part])}
+    sources = context.part_sources(context.record.parts[part])
+    truth = {source.source_id: context.truth_fingerprint(source) for source in sources}
     return {
         "table": "scores",
         "responses": _state(context, table_path("responses", part, task=task, model=model)),
@@ -78,12 +82,29 @@ def _checked_responses(context: Context, task: str, part: int, model: str) -> pa
     return responses
 
 
-def labels_inputs(context: Context, task: str, part: int, models: Sequence[str], weights: dict[str, float]) -> dict[str, Any]:
-    """What the labels of one part depend on; ``models`` are all that were asked for."""
+def labels_inputs(
+    context: Context,
+    task: str,
+    part: int,
+    models: Sequence[str],
+    weights: dict[str, float],
+    scored: Mapping[tuple[str, int], State] | None = None,
+) -> dict[str, Any]:
+    """What the labels of one part depend on.
+
+    Args:
+        context: the run.
+        task: cls, det, ins or seg.
+        part: number of the part.
+        models: all that were asked for.
+        weights: of the models with scores.
+        scored: scores that are known to be up to date, by model and part; the others are looked up.
+    """
+    known = scored or {}
     return {
         "table": "labels",
         "variants": _state(context, table_path("variants", part)),
-        "scores": {model: _scores_state(context, task, part, model) for model in models},
+        "scores": {model: known.get((model, part)) or scores_state(context, task, part, model) for model in models},
         "weights": weights,
         "recipe": get_recipe(context.config.recipe).fingerprint(),
     }
@@ -110,26 +131,20 @@ def label_part(task: Task, report: Report) -> PartResult:
     return PartResult(computed=labels.num_rows)
 
 
-def is_scored(context: Context, task: str, part: int, model: str) -> bool:
-    """Tell whether a model's scores are up to date with its responses."""
-    footer = read_footer(context.folder, table_path("scores", part, task=task, model=model))
-    return footer is not None and is_done(footer, scores_inputs(context, task, part, model))
-
-
-def is_labelled(context: Context, task: str, part: int, models: Sequence[str], weights: dict[str, float]) -> bool:
-    """Tell whether a part's labels are up to date with the scores."""
-    footer = read_footer(context.folder, table_path("labels", part, task=task))
-    return footer is not None and is_done(footer, labels_inputs(context, task, part, models, weights))
-
-
-def _scores_state(context: Context, task: str, part: int, model: str) -> list[Any] | None:
+def scores_state(context: Context, task: str, part: int, model: str) -> State | None:
     """Identify a model's scores; None if there are none, or those of earlier responses or of another recipe."""
-    if not is_scored(context, task, part, model):
+    footer = read_footer(context.folder, table_path("scores", part, task=task, model=model))
+    if footer is None or not is_done(footer, scores_inputs(context, task, part, model)):
         return None
-    return _state(context, table_path("scores", part, task=task, model=model))
+    return [footer.fingerprint, footer.rows]
 
 
-def _state(context: Context, name: str) -> list[Any] | None:
-    """Identify what a part holds now: its fingerprint and its rows."""
+def is_labelled(context: Context, task: str, part: int, inputs: dict[str, Any]) -> bool:
+    """Tell whether a part's labels are up to date with their inputs."""
+    return is_done(read_footer(context.folder, table_path("labels", part, task=task)), inputs)
+
+
+def _state(context: Context, name: str) -> State | None:
+    """Identify what a part holds now."""
     footer = read_footer(context.folder, name)
     return None if footer is None else [footer.fingerprint, footer.rows]

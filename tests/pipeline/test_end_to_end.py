@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from miqd_builder.images import decode_png
+from miqd_builder.sources import SourceImage
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
@@ -88,6 +90,27 @@ def test_second_run_computes_nothing_and_changes_no_byte(miqd, run_file: Path, t
     assert again.code == 0
     assert "0 images to look at (2 of 2 parts done)" in again.out
     assert before == {t: part_bytes(tmp_path / "out", t) for t in before}
+
+
+def test_finished_run_reads_each_image_once_and_starts_no_workers(
+    miqd, run_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("label", "--task", "det", "--run", run_file)
+    assert miqd(*command).code == 0
+    reads: Counter[str] = Counter()
+    sha256 = SourceImage.file_sha256
+
+    def counted(source: SourceImage) -> str:
+        reads[source.source_id] += 1
+        return sha256(source)
+
+    def refused(*_: object) -> None:
+        raise AssertionError("workers were started")
+
+    monkeypatch.setattr(SourceImage, "file_sha256", counted)
+    monkeypatch.setattr("pipelines.schedulers.local_cluster", refused)
+    assert miqd(*command, "--scheduler", "dask").code == 0
+    assert sorted(reads.values()) == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("task", TASKS)
