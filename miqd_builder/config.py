@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.tasks import check_task
 from miqd_builder.yaml_files import read_mapping
-
-TASKS = ("cls", "det", "ins", "seg")
-Task = Literal["cls", "det", "ins", "seg"]
 
 _PATHS = ("out", "zoo", "source.images", "source.labels", "source.annotations", "source.quality", "roi.path")
 
@@ -73,6 +71,7 @@ class RunConfig(_Section):
     models_per_pass: PositiveInt = Field(8, description="Models a worker holds at once; they share every image it reads.")
     scheduler: str = "dask"
     workers: PositiveInt | None = None
+    worker_timeout: PositiveFloat = Field(600.0, description="Seconds to wait for a worker while there is none.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the networks, where their back end knows it.")
     limit: PositiveInt | None = None
@@ -133,17 +132,6 @@ def load_run(
         return RunConfig.model_validate(fields)
     except ValidationError as error:
         raise ConfigError(_explain(error, file)) from None
-
-
-def check_task(task: str) -> Task:
-    """Return the task's name.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    if task not in TASKS:
-        raise ConfigError(f"Unknown task '{task}': expected one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
-    return task  # type: ignore[return-value]
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def compare(
 ) -> None:
     """Say how well two sets of labels agree: rank and linear correlation, error, and the worst disagreements."""
     from miqd_builder.audit import comparison
-    from miqd_builder.config import check_task
     from miqd_builder.store.folder import RunFolder
+    from miqd_builder.tasks import check_task
     from pipelines.formats_console import show_comparison, write_comparisons
     from pipelines.options import run_folder
 

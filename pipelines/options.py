@@ -32,7 +32,8 @@ ZooFiles = Annotated[list[Path] | None, typer.Option("--zoo", help="Zoo file; re
 
 def load(run: Path | None, task: str | None, out: str | None, settings: list[str] | None, **options: Any) -> RunConfig:
     """Resolve the run file and what the command line adds."""
-    from miqd_builder.config import check_task, load_run
+    from miqd_builder.config import load_run
+    from miqd_builder.tasks import check_task
 
     if task is not None:
         check_task(task)
@@ -41,8 +42,8 @@ def load(run: Path | None, task: str | None, out: str | None, settings: list[str
 
 def required_task(task: str | None) -> str:
     """The task, which the command can't do without."""
-    from miqd_builder.config import TASKS, check_task
     from miqd_builder.errors import ConfigError
+    from miqd_builder.tasks import TASKS, check_task
 
     if task is None:
         raise ConfigError(f"Which task? Give --task {'|'.join(TASKS)}.")
@@ -51,10 +52,10 @@ def required_task(task: str | None) -> str:
 
 def run_folder(run: Path | None, out: str | None, settings: list[str] | None, task: str | None) -> str:
     """The run folder, from --out alone or from the run file."""
-    from miqd_builder.config import check_task
     from miqd_builder.errors import ConfigError
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.store.record import NAME
+    from miqd_builder.tasks import check_task
 
     if task is not None:
         check_task(task)

@@ -117,6 +117,6 @@ def _catalog(zoo: list[Path] | None) -> Catalog:
 def _entries(
     pattern: str, task: str | None, zoo: list[Path] | None, *, family: str | None = None, license: str | None = None
 ) -> list[ModelEntry]:
-    from miqd_builder.config import check_task
+    from miqd_builder.tasks import check_task
 
     return _catalog(zoo).find(pattern, task=check_task(task) if task else None, family=family, license=license)

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
-Task = Literal["cls", "det", "ins", "seg"]
+from miqd_builder.tasks import Task
+
 Backend = Literal["mmpretrain", "mmdet", "mmseg", "timm", "torchvision", "ultralytics", "python"]
 Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
