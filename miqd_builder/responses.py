@@ -25,22 +25,25 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Answer of a detector or an instance segmenter, by falling score, at most 100.
+    """Objects in one image: what a detector or an instance segmenter predicted, or what was annotated.
 
     Attributes:
         height, width: size of the image in pixels.
-        boxes: float32 ``(n, 4)``, x1, y1, x2, y2 in pixels of the image, inside it, of positive area.
-        scores: float32 ``(n,)`` in [0, 1], not increasing.
-        category_ids: int32 ``(n,)``, category ids of the annotations (not class indices).
-        masks: COCO compressed RLE ``counts`` of the full image size, one for each box; None for a detector.
+        boxes: ``(n, 4)``, x1, y1, x2, y2 in pixels of the image. Predictions: float32, inside the image, of positive area.
+            Annotations: float64, as they are.
+        scores: ``(n,)`` in [0, 1], not increasing, at most 100 of them; 1 for annotations.
+        category_ids: ``(n,)``, category ids of the annotations (not class indices).
+        masks: COCO compressed RLE ``counts`` of the full image size, one for each box; None where only boxes are known.
+        crowd: bool ``(n,)``: regions that neither reward nor punish a detection; None means that there are none.
     """
 
     height: int
     width: int
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    category_ids: NDArray[np.int32]
-    masks: list[bytes] | None = None
+    boxes: NDArray[np.floating]
+    scores: NDArray[np.floating]
+    category_ids: NDArray[np.integer]
+    masks: Sequence[bytes] | None = None
+    crowd: NDArray[np.bool_] | None = None
 
     @classmethod
     def from_raw(
