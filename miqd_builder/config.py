@@ -13,6 +13,9 @@ from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.tasks import check_task
 from miqd_builder.yaml_files import read_mapping
 
+WORKER_TIMEOUT = 600.0
+"""Seconds that a run waits for a worker while there is none."""
+
 _PATHS = ("out", "zoo", "source.images", "source.labels", "source.annotations", "source.quality", "roi.path")
 
 
@@ -71,7 +74,7 @@ class RunConfig(_Section):
     models_per_pass: PositiveInt = Field(8, description="Models a worker holds at once; they share every image it reads.")
     scheduler: str = "dask"
     workers: PositiveInt | None = None
-    worker_timeout: PositiveFloat = Field(600.0, description="Seconds to wait for a worker while there is none.")
+    worker_timeout: PositiveFloat = Field(WORKER_TIMEOUT, description="Seconds to wait for a worker while there is none.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the networks, where their back end knows it.")
     limit: PositiveInt | None = None

@@ -34,6 +34,10 @@ class LostSchedulerError(MiqdError):
     """The connection to a running Dask scheduler broke off; finished parts are kept."""
 
 
+class NoWorkersError(MiqdError):
+    """There was no worker for longer than a run waits; finished parts are kept."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x' or 'y'?"`` for the known names nearest to ``name``, or an empty string."""
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.errors import ConfigError, NoWorkersError, StoreError
 from miqd_builder.store.environment import PROJECT
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import NAME as RECORD
@@ -203,14 +203,34 @@ def _start(workers: int | None, device: str) -> Any:
     settings["distributed.worker.preload"] = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]
     # Dask.map counts the deaths: it knows how to find out which task is to blame.
     settings["distributed.scheduler.allowed-failures"] = 0
-    with dask.config.set(settings):
-        return LocalCluster(
-            n_workers=workers or gpus or os.cpu_count() or 1,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address=":0",
-            silence_logs=logging.ERROR,
-        )
+    # Otherwise a nanny whose worker starts slowly is closed for good. Read when a worker is lost, so it has to stay.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "3650 days"})
+    try:
+        with dask.config.set(settings):
+            return LocalCluster(
+                n_workers=workers or gpus or os.cpu_count() or 1,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,
+            )
+    except (RuntimeError, TimeoutError, OSError) as error:
+        raise NoWorkersError(
+            f"The workers can't be started on this machine ({error}): try --scheduler inline, which shows why."
+        ) from error
+
+
+def revive(cluster: Any) -> None:
+    """Bring back the workers that a local cluster lost for good; those that are being started go on.
+
+    A nanny starts another worker where its worker died, but gives up where that one dies before it is ready.
+    """
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status.name in ("closed", "failed"):
+            del cluster.workers[name]
+        elif nanny.status.name == "running" and (nanny.process is None or nanny.process.status.name == "stopped"):
+            cluster.loop.add_callback(nanny.instantiate)
+    cluster.scale(len(cluster.worker_spec))
 
 
 def _gpu_count() -> int:

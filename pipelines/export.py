@@ -108,7 +108,13 @@ def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSu
         failed.append(f"{failed_task['key']}: {type(error).__name__}: {error}")
 
     with (
-        open_scheduler(config.scheduler, workers=config.workers, device="cpu", folder=context.folder) as scheduler,
+        open_scheduler(
+            config.scheduler,
+            workers=config.workers,
+            device="cpu",
+            folder=context.folder,
+            worker_timeout=config.worker_timeout,
+        ) as scheduler,
         progress(f"export {task}", images) as report,
     ):
         for _, result in scheduler.map(export_part, tasks, on_progress=report, on_failure=fail):

@@ -143,7 +143,13 @@ def _start(plan: Plan, command: str, *, device: str) -> Iterator[Work]:
         try:
             with (
                 Heartbeat(folder, command, models=models, parts=plan.parts) as heartbeat,
-                open_scheduler(config.scheduler, workers=config.workers, device=device, folder=folder) as scheduler,
+                open_scheduler(
+                    config.scheduler,
+                    workers=config.workers,
+                    device=device,
+                    folder=folder,
+                    worker_timeout=config.worker_timeout,
+                ) as scheduler,
             ):
                 try:
                     yield Work(context, scheduler, heartbeat, lock)

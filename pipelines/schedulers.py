@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import time
@@ -9,11 +10,13 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from miqd_builder.errors import ConfigError, LostSchedulerError, MiqdError
+from miqd_builder.config import WORKER_TIMEOUT
+from miqd_builder.errors import ConfigError, LostSchedulerError, MiqdError, NoWorkersError
 from miqd_builder.store.folder import RunFolder
-from pipelines.cluster import Expected, UnfitWorkerError, check_worker, join_cluster, local_cluster
+from pipelines.cluster import Expected, UnfitWorkerError, check_worker, join_cluster, local_cluster, revive
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,6 +29,10 @@ Stage = Callable[[Task, Report], Any]
 A result may have an attribute ``again``: a task, or None, that another worker should try. That task then holds ``tried``, the
 addresses of the workers that could not do it.
 """
+
+SECONDS_BETWEEN_LOOKS = 0.5
+"""How often a run that waits looks whether it still has a scheduler and workers."""
+SECONDS_BETWEEN_REVIVALS = 10.0
 
 ATTEMPTS = 3
 """A task that failed this often is given up; the next run tries it again."""
@@ -117,11 +124,22 @@ class Dask:
     Args:
         connect: returns the client of the cluster; called when there is a first task.
         expected: what every worker has to have; None for workers that this process started.
+        worker_timeout: seconds to wait for a worker while there is none.
+        revive: called from time to time, to bring lost workers back.
     """
 
-    def __init__(self, connect: Callable[[], Client], expected: Expected | None = None) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Client],
+        expected: Expected | None = None,
+        *,
+        worker_timeout: float = WORKER_TIMEOUT,
+        revive: Callable[[], None] | None = None,
+    ) -> None:
         self._connect = connect
         self._expected = expected
+        self._worker_timeout, self._revive = worker_timeout, revive
+        self._revived = time.monotonic()
         # Of this run only: others may share the cluster.
         self._topic = f"miqd-progress-{uuid.uuid4().hex}"
         self._waiting: deque[tuple[Task, int]] = deque()
@@ -149,16 +167,18 @@ class Dask:
         """See :class:`Scheduler`."""
         if not tasks:
             return
-        from distributed import as_completed
         from distributed.comm import CommClosedError
 
         self._waiting = deque((task, 1) for task in reversed(tasks))
         self._in_flight.clear()
-        running = as_completed([], loop=self.client.loop)
+        self._ended: SimpleQueue[Any] = SimpleQueue()
+        self._futures: dict[Any, Any] = {}
         try:
             self.client.subscribe_topic(self._topic, lambda event: on_progress(event[1]["images"]))
-            self._submit_some(stage, running, uses_device)
-            for future in running:
+            self._submit_some(stage, uses_device)
+            while self._in_flight or self._waiting:
+                future = self._next(stage, uses_device)
+                del self._futures[future.key]
                 task, attempt = self._in_flight.pop(future.key)
                 outcome, error = _outcome(future)
                 if error is None:
@@ -168,15 +188,49 @@ class Dask:
                     yield task, result
                 elif (last := self._retry(task, attempt, error)) is not None:
                     on_failure(task, last)
-                self._submit_some(stage, running, uses_device)
+                self._submit_some(stage, uses_device)
         except CommClosedError:
             raise self._lost() from None
         finally:
-            running.clear()
+            self._futures.clear()
             if self.client.status == "running":
                 self.client.unsubscribe_topic(self._topic)
 
-    def _submit_some(self, stage: Stage, running: Any, uses_device: bool) -> None:
+    def _next(self, stage: Stage, uses_device: bool) -> Any:
+        """Wait for a task to end and return its future; looks around while none does, and never waits without a word.
+
+        Raises:
+            LostSchedulerError: the connection to the scheduler broke off.
+            NoWorkersError: there was no worker for ``worker_timeout`` seconds.
+        """
+        alone_since: float | None = None
+        while True:
+            with contextlib.suppress(Empty):
+                return self._ended.get(timeout=SECONDS_BETWEEN_LOOKS)
+            if self.client.status != "running":
+                raise self._lost()
+            now = time.monotonic()
+            if self._revive is not None and now - self._revived > SECONDS_BETWEEN_REVIVALS:
+                self._revived = now
+                self._revive()
+            if self.client.scheduler_info(n_workers=-1)["workers"]:
+                alone_since = None
+                self._submit_some(stage, uses_device)
+                continue
+            if alone_since is None:
+                alone_since = now
+                print(f"{self._nobody()} Waiting up to {self._worker_timeout:g} s for one.", file=sys.stderr, flush=True)
+            if now - alone_since > self._worker_timeout:
+                raise NoWorkersError(
+                    f"{self._nobody()} None came within {self._worker_timeout:g} s. Finished parts are kept: "
+                    f"{'start workers' if self._expected else 'see why they end'}, and run the same command again to go on."
+                )
+
+    def _nobody(self) -> str:
+        where = f"at {self.client.scheduler.address}" if self._expected else "on this machine"
+        return f"There is no worker {where}."
+
+    def _submit_some(self, stage: Stage, uses_device: bool) -> None:
         if not self._waiting:
             return
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
@@ -201,7 +255,8 @@ class Dask:
                 allow_other_workers=bool(others),
             )
             self._in_flight[future.key] = (task, attempt)
-            running.add(future)
+            self._futures[future.key] = future
+            future.add_done_callback(self._ended.put)
 
     def _retry(self, task: Task, attempt: int, error: Exception) -> Exception | None:
         """Put a failed task back into the queue; returns why it is given up if that is so.
@@ -252,7 +307,9 @@ def _outcome(future: Any) -> tuple[Any, Exception | None]:
 
 
 @contextmanager
-def open_scheduler(name: str, *, workers: int | None, device: str, folder: RunFolder) -> Iterator[Scheduler]:
+def open_scheduler(
+    name: str, *, workers: int | None, device: str, folder: RunFolder, worker_timeout: float = WORKER_TIMEOUT
+) -> Iterator[Scheduler]:
     """Open ``inline``, ``dask`` (a local cluster) or the cluster at an address.
 
     Args:
@@ -261,6 +318,7 @@ def open_scheduler(name: str, *, workers: int | None, device: str, folder: RunFo
             share a single GPU.
         device: cpu or cuda.
         folder: the run folder with its ``run.json``, which every worker must see.
+        worker_timeout: seconds to wait for a worker while there is none.
 
     Raises:
         ConfigError: no scheduler answers at the address, or its workers don't fit.
@@ -270,11 +328,16 @@ def open_scheduler(name: str, *, workers: int | None, device: str, folder: RunFo
     elif name == "dask":
         with ExitStack() as stack:
             # A run with nothing to do starts no processes.
-            yield Dask(lambda: stack.enter_context(local_cluster(workers, device)))
+            scheduler = Dask(
+                lambda: stack.enter_context(local_cluster(workers, device)),
+                worker_timeout=worker_timeout,
+                revive=lambda: revive(scheduler.client.cluster),
+            )
+            yield scheduler
     else:
         expected = Expected.of(folder)
         with join_cluster(name, expected) as client:
-            yield Dask(lambda: client, expected)
+            yield Dask(lambda: client, expected, worker_timeout=worker_timeout)
 
 
 def _on_worker(stage: Stage, task: Task, topic: str, expected: Expected | None) -> tuple[str, Any]:
