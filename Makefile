@@ -24,10 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small models, write a report (under 6 minutes)
-	$(BIN)/miqd degrade --run pipelines/demo.yaml
-	$(BIN)/miqd label --task cls --run pipelines/demo.yaml
-	$(BIN)/miqd label --task det --run pipelines/demo.yaml
-	$(BIN)/miqd label --task ins --run pipelines/demo.yaml
+	$(BIN)/miqd label --task all --run pipelines/demo.yaml
 	$(BIN)/miqd audit --run pipelines/demo.yaml
 	@echo
 	@echo "Look at    runs/demo/report/index.html, runs/demo/images/ and runs/demo/labels/ (Parquet)"

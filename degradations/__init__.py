@@ -7,11 +7,12 @@ Pure image code: NumPy arrays in, NumPy arrays out; no files, no global state.
 """
 
 from degradations import blur, digital, frost, imagenet_c, light, motion, noise, weather  # noqa: F401  (they register distortions)
+from degradations.definition import Distortion
 from degradations.errors import DegradationError, PluginError, RegistrationError, UnknownDegradationError
 from degradations.names import Degradation, names, parse, select
-from degradations.plugins import distortion, distortions, fingerprint, load_plugin
+from degradations.plugins import distortion, distortions, fingerprint, load_installed, load_plugin, plugin_modules
 from degradations.quality import SEVERITIES, Ranking, psnr
-from degradations.registry import MIQD_DISTORTIONS, Distortion, register
+from degradations.registry import MIQD_DISTORTIONS, register
 from degradations.render import Variant, rank_candidates, render
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "distortion",
     "distortions",
     "fingerprint",
+    "load_installed",
     "load_plugin",
     "names",
     "parse",
+    "plugin_modules",
     "psnr",
     "rank_candidates",
     "register",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
+from degradations.definition import Distortion, check_result
 from degradations.errors import DegradationError
 from degradations.inputs import Image, Mask, check_image, check_mask
 from degradations.names import Degradation, parse
@@ -15,7 +16,6 @@ from degradations.plugins import distortion as find_distortion
 from degradations.quality import SEVERITIES, Ranking, rank, unchecked_psnr
 from degradations.randomness import keyed_generator
 from degradations.regions import Blends, SoftRegion
-from degradations.registry import Distortion, check_result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

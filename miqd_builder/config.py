@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from miqd_builder.errors import ConfigError, did_you_mean
-from miqd_builder.tasks import check_task
+from miqd_builder.tasks import TASKS, Task, check_task
 from miqd_builder.yaml_files import read_mapping
 
 WORKER_TIMEOUT = 600.0
@@ -46,6 +46,11 @@ class SourceConfig(_Section):
             is_range = bool(dash) and first.isdigit() and last.isdigit()
             ids += range(int(first), int(last) + 1) if is_range else [item]
         return ids
+
+    @property
+    def serves(self) -> tuple[Task, ...]:
+        """Tasks whose models can be run on such a source; all of them where it has no ground truth."""
+        return {"imagenet": ("cls",), "coco": ("cls", "det", "ins"), "folder": TASKS}[self.kind]  # type: ignore[return-value]
 
 
 class RoiConfig(_Section):

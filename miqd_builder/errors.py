@@ -30,6 +30,10 @@ class StoreError(MiqdError):
     """A part or a run folder is damaged, locked or of another version."""
 
 
+class StaleCodeError(MiqdError):
+    """A module, a model's config or its checkpoint is not what the run was planned with; nothing is stored for it."""
+
+
 class LostSchedulerError(MiqdError):
     """The connection to a running Dask scheduler broke off; finished parts are kept."""
 

@@ -24,9 +24,10 @@ from pipelines.options import (
     SchedulerName,
     Settings,
     TaskOption,
+    TaskOptions,
     Workers,
     load,
-    required_task,
+    load_tasks,
     run_folder,
 )
 
@@ -88,7 +89,7 @@ def degrade(
 
 @app.command()
 def label(
-    task: TaskOption = None,
+    task: TaskOptions = None,
     run: Run = None,
     out: Out = None,
     settings: Settings = None,
@@ -106,9 +107,8 @@ def label(
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.store.lock import refuse_if_held
     from pipelines import console
-    from pipelines.run import plan_label, run_label
+    from pipelines.run import OpenSchedulers, plan_label, run_label
 
-    task = required_task(task)
     options = {
         "limit": limit,
         "images": images,
@@ -117,17 +117,25 @@ def label(
         "workers": workers,
         "plugins": plugin,
     }
-    config = load(run, task, out, settings, **options)
+    configs = load_tasks(run, task, out, settings, **options)
     if not dry_run:
-        refuse_if_held(RunFolder(config.out))
-    plan = plan_label(config, task)
-    console.show_plan(plan)
+        for url in dict.fromkeys(config.out for config in configs.values()):
+            refuse_if_held(RunFolder(url))
+    plans = {known: plan_label(config, known) for known, config in configs.items()}
+    for plan in plans.values():
+        console.show_plan(plan)
     if dry_run:
         return
-    stages = run_label(plan, task)
-    console.show_stages(stages)
-    console.show_labels(config.out, task)
-    console.hint(f"Labels are in {config.out}/labels/task={task}. Next: miqd audit --out {config.out}")
+    stages = []
+    with OpenSchedulers() as schedulers:
+        for number, (known, config) in enumerate(configs.items()):
+            # What the tasks before this one made in the same folder doesn't have to be made again.
+            plan = plan_label(config, known) if number else plans[known]
+            done = run_label(plan, schedulers)
+            stages += done
+            console.show_stages(done)
+            console.show_labels(config.out, known)
+            console.hint(f"Labels are in {config.out}/labels/task={known}. Next: miqd audit --out {config.out}")
     _exit(stages)
 
 

@@ -1,17 +1,19 @@
-"""All that a stage needs to know of a run, built from the resolved run file alone: by the client, and again by each worker."""
+"""All that a stage needs to know of a run, opened by the client from the run file and by each worker from its work items."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import degradations
+from miqd_builder import user_code
 from miqd_builder.config import RunConfig
-from miqd_builder.errors import ConfigError
+from miqd_builder.errors import ConfigError, StaleCodeError, UnreadableImageError
 from miqd_builder.roi import roi_fingerprint
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
@@ -19,6 +21,12 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo
+from miqd_builder.zoo.entry import ModelEntry
+from pipelines.items import PlannedRun, WorkItem
+
+MOST_CONTEXTS = 4
+_contexts: dict[str, Context] = {}
+"""Runs that this worker has open, by token, the oldest first."""
 
 SHIPPED_ZOO = Path(__file__).resolve().parents[1] / "model_zoo_configs"
 
@@ -32,14 +40,14 @@ class Context:
         folder: where results go.
         sources: all clean images of the source.
         names: degradations of the run, canonical order.
-        run: token of the command's run.
+        planned: what the work items of the run share.
     """
 
     config: RunConfig
     folder: RunFolder
     sources: SourceSet
     names: tuple[str, ...]
-    run: str
+    planned: PlannedRun
 
     def part_sources(self, ids: Sequence[str]) -> list[SourceImage]:
         """Return the source images of a part.
@@ -64,7 +72,7 @@ class Context:
             "images": self.config.images,
             **measures,
             "sources": {source.source_id: self.source_fingerprint(source) for source in self.part_sources(ids)},
-            "distortions": self.distortion_fingerprints,
+            "distortions": dict(self.planned.distortions),
             "degradations": fingerprint_of(*self.names),
         }
 
@@ -85,6 +93,18 @@ class Context:
             self._truth_fingerprints[source.source_id] = source.truth_fingerprint()
         return self._truth_fingerprints[source.source_id]
 
+    def entry_fingerprint(self, entry: ModelEntry) -> str:
+        """Hash of what a zoo entry means now; computed once a run."""
+        from miqd_builder.zoo.fingerprint import fingerprint
+
+        if entry.name not in self._entry_fingerprints:
+            self._entry_fingerprints[entry.name] = fingerprint(entry)
+        return self._entry_fingerprints[entry.name]
+
+    @functools.cached_property
+    def _entry_fingerprints(self) -> dict[str, str]:
+        return {}
+
     @functools.cached_property
     def _source_fingerprints(self) -> dict[str, str]:
         return {}
@@ -93,11 +113,21 @@ class Context:
     def _truth_fingerprints(self) -> dict[str, str]:
         return {}
 
-    @functools.cached_property
-    def distortion_fingerprints(self) -> dict[str, str]:
-        """Hash of each distortion of the run."""
-        names = dict.fromkeys(degradations.parse(name).distortion for name in self.names)
-        return {name: degradations.fingerprint(name) for name in names}
+    def check_source(self, source: SourceImage, planned: str) -> None:
+        """Make sure that a source is the one that the run was planned with.
+
+        Args:
+            source: the clean image.
+            planned: its :meth:`source_fingerprint` then.
+
+        Raises:
+            UnreadableImageError: the file, its ROI mask or what it stands for was changed since.
+        """
+        if self.source_fingerprint(source) != planned:
+            raise UnreadableImageError(
+                f"Image '{source.path.name}' or its ROI mask is not what it was when the run was planned: run the same command "
+                "again."
+            )
 
     @functools.cached_property
     def record(self) -> RunRecord:
@@ -109,39 +139,61 @@ class Context:
         return RunRecord.for_run(self.folder, self.config, self.names)
 
 
-def open_context(config: RunConfig, run: str) -> Context:
+def open_context(config: RunConfig) -> Context:
     """Open the source and check the settings; nothing is written.
+
+    Plug-ins that were edited since this process imported them are imported anew.
 
     Args:
         config: the resolved run file.
-        run: token of one command's run; a worker opens the context once a run.
 
     Raises:
         ConfigError: the source, the ROI masks or the degradations are wrong.
     """
-    return _open(config.model_dump_json(), run)
-
-
-@functools.lru_cache(maxsize=4)
-def _open(config_json: str, run: str) -> Context:
-    config = RunConfig.model_validate_json(config_json)
     try:
         for module in config.plugins:
-            degradations.load_plugin(module)
+            degradations.load_plugin(module, user_code.load)
+        degradations.load_installed(user_code.load)
         names = tuple(degradations.select(config.degradations))
+        distortions = {n: degradations.fingerprint(n) for n in dict.fromkeys(degradations.parse(n).distortion for n in names)}
+        modules = sorted({*config.plugins, *degradations.plugin_modules(distortions)})
     except (degradations.PluginError, degradations.UnknownDegradationError) as error:
         raise ConfigError(str(error)) from None
-    return Context(config, RunFolder(config.out), open_source(config.source), names, run)
+    plugins = {module: sha256 for module in modules if (sha256 := user_code.source_sha256(module))}
+    planned = PlannedRun(config, uuid.uuid4().hex, plugins, distortions)
+    return Context(config, RunFolder(config.out), open_source(config.source), names, planned)
 
 
-def task_context(task: dict[str, Any]) -> Context:
-    """Open the context of a task, from its ``config`` (run file as JSON) and ``run``."""
-    return _open(task["config"], task["run"])
+def item_context(item: WorkItem) -> Context:
+    """Open the run of a work item on a worker, after making sure that its distortions are those that were planned with.
+
+    Raises:
+        StaleCodeError: this process has another distortion or plug-in, and can't get the right one.
+    """
+    planned = item.run
+    try:
+        for module, sha256 in planned.plugins.items():
+            degradations.load_plugin(module, functools.partial(user_code.load, sha256=sha256))
+    except degradations.PluginError as error:
+        if isinstance(error.__cause__, StaleCodeError):
+            raise error.__cause__ from None
+        raise ConfigError(str(error)) from None
+    for name, wanted in planned.distortions.items():
+        if degradations.fingerprint(name) != wanted:
+            raise StaleCodeError(f"Distortion '{name}' here is not the one that the run was planned with: restart the workers.")
+    if planned.token not in _contexts:
+        while len(_contexts) >= MOST_CONTEXTS:
+            _contexts.pop(next(iter(_contexts)))
+        names = tuple(degradations.select(planned.config.degradations))
+        _contexts[planned.token] = Context(
+            planned.config, RunFolder(planned.config.out), open_source(planned.config.source), names, planned
+        )
+    return _contexts[planned.token]
 
 
 def open_zoo(config: RunConfig) -> Catalog:
     """Return the models of the run's zoo files, or of those that ship with the project."""
-    return _open_zoo(config.zoo or shipped_zoo())
+    return load_zoo(config.zoo or shipped_zoo())
 
 
 def shipped_zoo() -> tuple[Path, ...]:
@@ -149,12 +201,9 @@ def shipped_zoo() -> tuple[Path, ...]:
     return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
 
 
-@functools.lru_cache(maxsize=4)
-def _open_zoo(files: tuple[Path, ...]) -> Catalog:
-    return load_zoo(files)
-
-
-def reusable_rows(keys: Sequence[tuple[str, str]], old: dict[str, Any] | None, inputs: dict[str, Any]) -> set[tuple[str, str]]:
+def reusable_rows(
+    keys: Sequence[tuple[str, str]], old: Mapping[str, Any] | None, inputs: Mapping[str, Any]
+) -> set[tuple[str, str]]:
     """Return the rows of an earlier part that are still valid: same source, same distortion, same model and settings.
 
     Args:

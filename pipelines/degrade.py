@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,25 @@ from typing import Any
 import pyarrow as pa
 
 import degradations
-from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.errors import ConfigError, StaleCodeError, StoreError
 from miqd_builder.full_reference import full_reference
 from miqd_builder.images import encode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
+from miqd_builder.store.keys import PartKey
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import image_path, table_path, variants_schema
-from pipelines.context import Context, reusable_rows, task_context
-from pipelines.schedulers import Report, Task
+from pipelines.context import Context, item_context, reusable_rows
+from pipelines.items import DegradePart, WorkItem
+from pipelines.schedulers import Report
 
 Row = dict[str, Any]
 Psnrs = dict[str, dict[str, list[float]]]
 """PSNR of each candidate, by source and distortion."""
 
 PSNRS = "candidate_psnrs"
-FATAL = (ConfigError, StoreError, MemoryError)
+FATAL = (ConfigError, StoreError, StaleCodeError, MemoryError)
 """Errors that no other image would escape: they end the run instead of filling the quarantine."""
 
 
@@ -49,32 +51,33 @@ class PartResult:
     failures: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    again: Task | None = None
+    again: WorkItem | None = None
 
 
-def degrade_part(task: Task, report: Report) -> PartResult:
+def degrade_part(item: DegradePart, report: Report) -> PartResult:
     """Render the degraded images of one part, write them, and write its part of ``variants``.
 
     Args:
-        task: ``config``, ``run`` and ``part``.
+        item: which part.
         report: called with the number of images done.
     """
     import cv2
 
     cv2.setNumThreads(1)
-    context = task_context(task)
-    part = task["part"]
-    ids = context.record.parts[part]
-    inputs = context.variants_inputs(ids)
+    context = item_context(item)
+    part, inputs = item.part, dict(item.inputs)
+    measures = inputs.get("full_reference", [])
     name = table_path("variants", part)
     footer = read_footer(context.folder, name)
     kept = _reusable_rows(context, name, footer, inputs)
     psnrs = _reusable_psnrs(footer, inputs)
     result, rows, failures = PartResult(), [], []
-    for source in context.part_sources(ids):
+    for source in context.part_sources(list(inputs["sources"])):
         wanted = [n for n in context.names if (source.source_id, n) not in kept]
         try:
-            new = {row["degradation"]: row for row in _degrade_source(context, source, wanted, psnrs, report, result)}
+            context.check_source(source, inputs["sources"][source.source_id])
+            rendered = _degrade_source(context, source, wanted, psnrs, measures, report, result)
+            new = {row["degradation"]: row for row in rendered}
         except FATAL:
             raise
         except Exception as error:
@@ -85,8 +88,8 @@ def degrade_part(task: Task, report: Report) -> PartResult:
     result.reused, result.failures = len(rows) - result.computed, len(failures)
     if context.config.images == "png":
         context.folder.flush()
-    write_failures(context.folder, f"degrade-part-{part:05d}", failures)
-    table = pa.Table.from_pylist(rows, schema=variants_schema(context.record.full_reference))
+    write_failures(context.folder, str(PartKey("degrade", part)), failures)
+    table = pa.Table.from_pylist(rows, schema=variants_schema(measures))
     write_part(context.folder, name, table, inputs, complete=not failures, extra={PSNRS: psnrs})
     return result
 
@@ -140,6 +143,7 @@ def _degrade_source(
     source: SourceImage,
     names: list[str],
     psnrs: Psnrs,
+    measures: Sequence[str],
     report: Report,
     result: PartResult,
 ) -> Iterator[Row]:
@@ -152,7 +156,7 @@ def _degrade_source(
         result.notes.append(f"The ROI mask of '{source.source_id}' is {'full' if mask.any() else 'empty'}.")
     if context.config.images == "png":
         context.folder.remove_temporary_images([source.source_id])
-    known, seed, measures = psnrs[source.source_id], context.config.seed, context.record.full_reference
+    known, seed = psnrs[source.source_id], context.config.seed
     for variant in degradations.render(image, mask, source_id=source.source_id, seed=seed, names=names, psnrs=dict(known)):
         d = variant.degradation
         if variant.candidate_psnrs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,12 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import table_path
+from miqd_builder.tasks import check_task
 from pipelines.context import Context, open_context
 from pipelines.export_part import export_part, place
+from pipelines.items import ExportPart
 from pipelines.progress import progress
-from pipelines.schedulers import Task, open_scheduler
+from pipelines.schedulers import open_scheduler
 
 IMAGES_RECORD = "images.json"
 """Beside the images of a tree: what decided their pixels. Labels of another run must not stand beside them."""
@@ -94,18 +95,17 @@ def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSu
         StoreError: something of the run is missing.
     """
     published.check_published_task(task)
-    context = open_context(config, uuid.uuid4().hex)
+    context = open_context(config)
     known = _composite_known(context, task)
     _check_distinct(task, known)
     _claim_images(context, task, to)
     images = sum(rows for _, rows in known.values())
     parts = [p for p in range(len(context.record.parts)) if context.folder.exists(table_path("labels", p, task=task))]
-    shared = {"config": config.model_dump_json(), "run": context.run, "task": task, "to": str(to)}
-    tasks = [{"key": f"export-{task}-part-{part:05d}", "part": part, **shared} for part in parts]
+    items = [ExportPart(run=context.planned, part=part, task=check_task(task), to=to) for part in parts]
     new, failed = 0, []
 
-    def fail(failed_task: Task, error: Exception) -> None:
-        failed.append(f"{failed_task['key']}: {type(error).__name__}: {error}")
+    def fail(item: ExportPart, error: Exception) -> None:
+        failed.append(f"{item.keys[0]}: {type(error).__name__}: {error}")
 
     with (
         open_scheduler(
@@ -117,7 +117,7 @@ def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSu
         ) as scheduler,
         progress(f"export {task}", images) as report,
     ):
-        for _, result in scheduler.map(export_part, tasks, on_progress=report, on_failure=fail):
+        for _, result in scheduler.map(export_part, items, on_progress=report, on_failure=fail):
             new += result.computed
     _write_annotations(context, task, to)
     val, train = _write_splits(context, task, to, known, split)

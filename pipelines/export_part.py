@@ -22,30 +22,31 @@ from miqd_builder.sources.base import some
 from miqd_builder.store.folder import TEMPORARY, RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.schema import image_path, table_path
-from pipelines.context import Context, task_context
+from pipelines.context import Context, item_context
 from pipelines.degrade import PartResult
-from pipelines.schedulers import Report, Task
+from pipelines.items import ExportPart
+from pipelines.schedulers import Report
 from pipelines.variant_images import PartImages
 
 _KEYS = ["source_id", "degradation"]
 
 
-def export_part(task: Task, report: Report) -> PartResult:
+def export_part(item: ExportPart, report: Report) -> PartResult:
     """Write the images and label files of one part.
 
     Args:
-        task: ``config``, ``run``, ``task``, ``part`` and ``to``, the folder that holds the trees.
+        item: which part, and where to.
         report: called with the number of images done.
 
     Raises:
         StoreError: a table or a stored image is missing, or the tables don't belong together.
     """
-    context, kind, part = task_context(task), task["task"], task["part"]
+    context, kind, part = item_context(item), item.task, item.part
     labels = read_part(context.folder, table_path("labels", part, task=kind))
     _check_names(context, labels)
     scores = _scores(context, kind, part, labels)
-    images, result = _Images(context, part, Path(task["to"]) / published.image_tree(kind), kind), PartResult()
-    target = RunFolder(str(Path(task["to"]) / published.tree(kind)))
+    images, result = _Images(context, part, item.to / published.image_tree(kind), kind), PartResult()
+    target = RunFolder(str(item.to / published.tree(kind)))
     for source in context.part_sources(list(dict.fromkeys(labels["source_id"].to_pylist()))):
         rows = pc.equal(labels["source_id"], source.source_id)
         own = labels.filter(rows)

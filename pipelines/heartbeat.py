@@ -20,13 +20,14 @@ from typing import Any, Literal
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.store.folder import RunFolder
+from pipelines.items import WorkItem
 
 FOLDER = "progress"
 SECONDS_BETWEEN_BEATS = 5.0
 STALE_AFTER_SECONDS = 60.0
 
 Running = dict[str, Any]
-"""A task in flight: ``part``, and the ``models`` or the ``model`` that it is for."""
+"""A work item in flight: its ``part`` and its ``models``."""
 
 
 @dataclass
@@ -95,7 +96,7 @@ class Heartbeat:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._in_flight: Callable[[], Sequence[Running]] = list
+        self._in_flight: Callable[[], Sequence[WorkItem]] = list
         self._stage_start = 0.0
 
     def __enter__(self) -> Heartbeat:
@@ -110,7 +111,7 @@ class Heartbeat:
         self._write()
 
     @contextmanager
-    def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[Running]]) -> Iterator[Callable[[int], None]]:
+    def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[WorkItem]]) -> Iterator[Callable[[int], None]]:
         """Follow one stage; yields the function that counts its images.
 
         Args:
@@ -144,7 +145,7 @@ class Heartbeat:
             now = self.progress
             now.updated = time.time()
             now.seconds = time.monotonic() - self._stage_start if now.stage else 0.0
-            now.running = [{k: task[k] for k in ("part", "models", "model") if k in task} for task in list(self._in_flight())]
+            now.running = [{"part": item.part, "models": list(item.models)} for item in list(self._in_flight())]
             with contextlib.suppress(MiqdError, OSError):
                 self._folder.write(self._name, json.dumps(asdict(now)).encode(), flush=False)
 

@@ -7,57 +7,57 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from miqd_builder.errors import ConfigError, StoreError
+from miqd_builder.errors import ConfigError, StaleCodeError, StoreError, UnreadableImageError
 from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
+from miqd_builder.store.keys import PartKey
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.response_table import Answer, responses_table
 from miqd_builder.store.schema import ORIGINAL, table_path
+from miqd_builder.tasks import Task
 from miqd_builder.zoo.build import build, precision_of
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, fingerprint_of, reusable_rows
 from pipelines.degrade import FATAL, PartResult
+from pipelines.items import PlannedModel
 from pipelines.variant_images import Named, PartImages
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
 
 Key = tuple[str, str]
-_fingerprints: dict[tuple[str, str, str], str] = {}
 _adapters: dict[str, Adapter] = {}
 """Models that this process holds, the oldest first."""
 
 
-def responses_inputs(context: Context, task: str, ids: Sequence[str], entry: ModelEntry) -> dict[str, Any]:
+def responses_inputs(context: Context, task: Task, ids: Sequence[str], entry: ModelEntry) -> dict[str, Any]:
     """What a model's responses to these sources depend on."""
-    sources = {
-        source.source_id: fingerprint_of(context.source_fingerprint(source), str(source.label) if task == "cls" else "")
-        for source in context.part_sources(ids)
-    }
+    sources = {source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)}
     return {
         "table": "responses",
         "task": task,
         "model": _model_fingerprint(context, task, entry),
         "sources": sources,
-        "distortions": context.distortion_fingerprints,
+        "distortions": dict(context.planned.distortions),
         "degradations": fingerprint_of(*context.names),
     }
 
 
-def _model_fingerprint(context: Context, task: str, entry: ModelEntry) -> str:
-    """Hash of the model and of what its classes mean; computed once a run."""
-    key = (context.run, task, entry.name)
-    if key not in _fingerprints:
-        categories = "" if task == "cls" else str(context.sources.category_ids)
-        # Answers in full precision keep the fingerprint that they had before there was another one.
-        precision = precision_of(entry, context.config.precision)
-        reduced = () if precision == "float32" else (precision,)
-        _fingerprints[key] = fingerprint_of(entry.fingerprint(), categories, *reduced)
-    return _fingerprints[key]
+def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> str:
+    return fingerprint_of(context.source_fingerprint(source), str(source.label) if task == "cls" else "")
 
 
-def responses_footer(context: Context, task: str, part: int, entry: ModelEntry) -> Footer | None:
+def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
+    """Hash of the model and of what its classes mean."""
+    categories = "" if task == "cls" else str(context.sources.category_ids)
+    # Predictions in full precision keep the fingerprint that they had before there was another one.
+    precision = precision_of(entry, context.config.precision)
+    reduced = () if precision == "float32" else (precision,)
+    return fingerprint_of(context.entry_fingerprint(entry), categories, *reduced)
+
+
+def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry) -> Footer | None:
     """Return the footer of a model's part of ``responses``; None where it isn't there."""
     return read_footer(context.folder, table_path("responses", part, task=task, model=entry.name))
 
@@ -65,13 +65,12 @@ def responses_footer(context: Context, task: str, part: int, entry: ModelEntry) 
 class ModelPart:
     """One model's part of ``responses`` in the making: what it said before, what it still has to see, and what it says now."""
 
-    def __init__(
-        self, context: Context, task: str, part: int, entry: ModelEntry, ids: Sequence[str], images: PartImages
-    ) -> None:
-        self.context, self.task, self.part, self.entry = context, task, part, entry
+    def __init__(self, context: Context, task: Task, part: int, planned: PlannedModel, images: PartImages) -> None:
+        entry = planned.entry
+        self.context, self.task, self.part, self.entry, self.planned = context, task, part, entry, planned
         self.name = table_path("responses", part, task=task, model=entry.name)
-        self.inputs = responses_inputs(context, task, ids, entry)
-        self.order = [(i, name) for i in ids for name in (ORIGINAL, *context.names)]
+        self.inputs = dict(planned.inputs)
+        self.order = [(i, name) for i in self.inputs["sources"] for name in (ORIGINAL, *context.names)]
         self.footer: Footer | None = read_footer(context.folder, self.name)
         self.old = read_part(context.folder, self.name) if self.footer else None
         keys = _keys(self.old) if self.old is not None else []
@@ -80,6 +79,18 @@ class ModelPart:
         self.failures: list[Failure] = []
         self.broken = False
         self._images = images
+
+    def check_source(self, source: SourceImage) -> None:
+        """Make sure that a source and its class label are what the run was planned with.
+
+        Raises:
+            UnreadableImageError: they aren't.
+        """
+        if _source_fingerprint(self.context, self.task, source) != self.inputs["sources"][source.source_id]:
+            raise UnreadableImageError(
+                f"Image '{source.path.name}', its ROI mask or its label is not what it was when the run was planned: run the "
+                "same command again."
+            )
 
     def wanted(self, source_id: str) -> list[str]:
         """Names of the images of one source that the model has yet to see."""
@@ -95,8 +106,8 @@ class ModelPart:
         if self.broken:
             return None
         try:
-            return _adapter(self.context, self.task, self.entry)
-        except (StoreError, MemoryError):
+            return _adapter(self.context, self.planned)
+        except (StoreError, StaleCodeError, MemoryError):
             raise
         except Exception as error:
             if isinstance(error, ConfigError) and not self.context.config.joins_cluster:
@@ -133,7 +144,7 @@ class ModelPart:
 
     def write(self, result: PartResult) -> None:
         """Write the part: new answers and kept rows in canonical order."""
-        write_failures(self.context.folder, f"respond-{self.task}-{self.entry.name}-part-{self.part:05d}", self.failures)
+        write_failures(self.context.folder, str(PartKey("respond", self.part, self.task, self.entry.name)), self.failures)
         result.failures += len(self.failures)
         result.computed += len(self.answers)
         result.reused += len(self.kept)
@@ -163,19 +174,29 @@ def resolve_device(setting: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _adapter(context: Context, task: str, entry: ModelEntry) -> Adapter:
-    """Return a built model; models of an earlier pass go once ``models_per_pass`` are held."""
+def _adapter(context: Context, planned: PlannedModel) -> Adapter:
+    """Return a built model; models of an earlier pass go once ``models_per_pass`` are held.
+
+    Raises:
+        StaleCodeError: its config, checkpoint or module is not what the run was planned with.
+    """
     import torch
+
+    entry = planned.entry
 
     device = resolve_device(context.config.device)
     if device == "cpu":
         # Workers are the parallelism; more threads would change the order of sums and so the last bits of the answers.
         torch.set_num_threads(1)
-    key = f"{entry.name} {_model_fingerprint(context, task, entry)} {device}"
+    key = f"{entry.name} {planned.inputs['model']} {device}"
     if key not in _adapters:
         while len(_adapters) >= context.config.models_per_pass:
             _adapters.pop(next(iter(_adapters)))
         _adapters[key] = build(
-            entry, device=device, category_ids=context.sources.category_ids, precision=context.config.precision
+            entry,
+            device=device,
+            category_ids=context.sources.category_ids,
+            precision=context.config.precision,
+            expected=planned.fingerprint,
         )
     return _adapters[key]

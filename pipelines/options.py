@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from miqd_builder.config import RunConfig
+    from miqd_builder.tasks import Task
 
 COMPLETE, WRONG_USE, QUARANTINED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
@@ -26,6 +27,10 @@ SchedulerName = Annotated[
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; default one a GPU, else one a core.")]
 Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Module that registers further distortions; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+TaskOptions = Annotated[
+    list[str] | None,
+    typer.Option("--task", help="cls, det, ins or seg; repeatable; all: every task that the run file describes."),
+]
 TaskOption = Annotated[str | None, typer.Option("--task", help="cls, det, ins or seg.")]
 ZooFiles = Annotated[list[Path] | None, typer.Option("--zoo", help="Zoo file; repeatable; default the models that ship.")]
 
@@ -40,14 +45,33 @@ def load(run: Path | None, task: str | None, out: str | None, settings: list[str
     return load_run(run, task=task, settings=settings or [], out=out, **options)
 
 
-def required_task(task: str | None) -> str:
-    """The task, which the command can't do without."""
+def load_tasks(
+    run: Path | None, tasks: list[str] | None, out: str | None, settings: list[str] | None, **options: Any
+) -> dict[Task, RunConfig]:
+    """Resolve the run file for each task that was asked for, in the order of the tasks.
+
+    ``all`` means every task of which the run file's models and source are: its zoo has a model of the task that it asks for,
+    and its source can serve it.
+    """
     from miqd_builder.errors import ConfigError
     from miqd_builder.tasks import TASKS, check_task
 
-    if task is None:
-        raise ConfigError(f"Which task? Give --task {'|'.join(TASKS)}.")
-    return check_task(task)
+    if not tasks:
+        raise ConfigError(f"Which task? Give --task {'|'.join(TASKS)}, several of them, or all.")
+    wanted = set(TASKS if "all" in tasks else map(check_task, tasks))
+    configs = {task: load(run, task, out, settings, **options) for task in TASKS if task in wanted}
+    if "all" in tasks:
+        configs = {task: config for task, config in configs.items() if _describes(config, task)}
+        if not configs:
+            raise ConfigError("--task all: the run file has no model of a task that its source serves: correct models or zoo.")
+    return configs
+
+
+def _describes(config: RunConfig, task: Task) -> bool:
+    """Tell whether a run file has models of a task, and a source for them."""
+    from pipelines.context import open_zoo
+
+    return task in config.source.serves and open_zoo(config).has(config.models, task)
 
 
 def run_folder(run: Path | None, out: str | None, settings: list[str] | None, task: str | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import tempfile
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import StoreError
+from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.store.comparison import difference
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
@@ -20,16 +20,16 @@ from miqd_builder.store.quarantine import read_failures
 from miqd_builder.store.record import NAME, RunRecord
 from miqd_builder.store.schema import table_path
 from miqd_builder.store.verification import Checked
+from miqd_builder.tasks import Task, check_task
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.context import open_context, open_zoo
+from pipelines.context import Context, open_context, open_zoo
 from pipelines.degrade import degrade_part
+from pipelines.items import DegradePart, LabelPart, PlannedModel, PlannedRecipe, RespondPart, ScorePart
+from pipelines.model_part import responses_inputs
 from pipelines.model_weights import stated_weights
 from pipelines.progress import progress
 from pipelines.respond import respond_part
-from pipelines.schedulers import Task
-from pipelines.score import label_part, score_part
-
-_RUN = uuid.uuid4().hex
+from pipelines.score import label_part, labels_inputs, score_part, scores_inputs
 
 
 def _silent(images: int) -> None:
@@ -72,7 +72,7 @@ def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked
                 yield from _Again(folder, record, configs[stages[0]], scratch, part).variants()
                 for stage, config in configs.items():
                     if stage != "degrade":
-                        yield from _Again(folder, record, config, scratch, part).task(stage.removeprefix("label "))
+                        yield from _Again(folder, record, config, scratch, part).task(check_task(stage.removeprefix("label ")))
             report(len(record.parts[part]))
 
 
@@ -104,29 +104,40 @@ class _Again:
             parts=self.record.parts,
             full_reference=self.record.full_reference,
         ).write(folder)
-        degrade_part(self._task(), _silent)
+        context = self._context()
+        ids = context.record.parts[self.part]
+        degrade_part(DegradePart(run=context.planned, part=self.part, inputs=context.variants_inputs(ids)), _silent)
         yield from self._compare(table_path("variants", self.part))
 
-    def task(self, task: str) -> Iterator[Checked]:
+    def task(self, task: Task) -> Iterator[Checked]:
         """Make responses, scores and labels of a task, as far as there are stored ones."""
+        context = self._context()
+        ids = context.record.parts[self.part]
+        recipe = PlannedRecipe.of(get_recipe(self.config.recipe))
+        rules, run, part = recipe.fingerprint, context.planned, self.part
         entries = open_zoo(self.config).select(self.config.models, task)
         there = [entry for entry in entries if self._is_stored("responses", task, entry.name)]
         for start in range(0, len(there), self.config.models_per_pass):
-            names = [entry.name for entry in there[start : start + self.config.models_per_pass]]
-            respond_part({**self._task(), "task": task, "models": names}, _silent)
+            planned = tuple(
+                PlannedModel(entry, context.entry_fingerprint(entry), responses_inputs(context, task, ids, entry))
+                for entry in there[start : start + self.config.models_per_pass]
+            )
+            respond_part(RespondPart(run=run, part=part, task=task, planned=planned), _silent)
         for entry in there:
-            where = {"task": task, "model": entry.name}
-            yield from self._compare(table_path("responses", self.part, **where))
+            yield from self._compare(table_path("responses", self.part, task=task, model=entry.name))
             if self._is_stored("scores", task, entry.name):
-                score_part({**self._task(), **where}, _silent)
-                yield from self._compare(table_path("scores", self.part, **where))
+                inputs = scores_inputs(context, task, self.part, entry.name, rules)
+                item = ScorePart(run=run, part=part, task=task, model=entry.name, recipe=recipe, inputs=inputs)
+                score_part(item, _silent)
+                yield from self._compare(table_path("scores", self.part, task=task, model=entry.name))
         if self._is_stored("labels", task):
             names = [entry.name for entry in entries]
             weights = self._weights(task, entries)
-            label_part({**self._task(), "task": task, "asked": names, "weights": weights}, _silent)
+            inputs = labels_inputs(context, task, self.part, names, weights, rules)
+            label_part(LabelPart(run=run, part=part, task=task, recipe=recipe, inputs=inputs), _silent)
             yield from self._compare(table_path("labels", self.part, task=task))
 
-    def _task(self) -> Task:
+    def _context(self) -> Context:
         config = self.config.model_copy(
             update={
                 "out": self.scratch,
@@ -136,17 +147,16 @@ class _Again:
                 "full_reference": tuple(self.record.full_reference),
             }
         )
-        context = open_context(config, _RUN)
-        return {"config": context.config.model_dump_json(), "run": _RUN, "part": self.part}
+        return open_context(config)
 
-    def _weights(self, task: str, entries: Sequence[ModelEntry]) -> dict[str, float]:
+    def _weights(self, task: Task, entries: Sequence[ModelEntry]) -> dict[str, float]:
         """Measured weights come from all parts, of which most aren't made again: take the recorded ones."""
         if self.config.weights != "measured":
             return stated_weights(self.config, entries)
         footer = read_footer(self.stored, table_path("labels", self.part, task=task))
         return footer.inputs["weights"] if footer is not None else {}
 
-    def _is_stored(self, table: str, task: str, model: str | None = None) -> bool:
+    def _is_stored(self, table: str, task: Task, model: str | None = None) -> bool:
         return read_footer(self.stored, table_path(table, self.part, task=task, model=model)) is not None
 
     def _compare(self, name: str) -> Iterator[Checked]:

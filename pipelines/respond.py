@@ -6,38 +6,43 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.quarantine import Failure
-from pipelines.context import open_zoo, task_context
+from pipelines.context import item_context
 from pipelines.degrade import FATAL, PartResult
+from pipelines.items import RespondPart
 from pipelines.model_part import ModelPart
 from pipelines.read_ahead import read_ahead
-from pipelines.schedulers import ATTEMPTS, Report, Task
+from pipelines.schedulers import ATTEMPTS, Report
 from pipelines.variant_images import Named, PartImages
 
 Seconds = defaultdict[str, float]
 
 
-def respond_part(task: Task, report: Report) -> PartResult:
+def respond_part(item: RespondPart, report: Report) -> PartResult:
     """Show the images of one part to some models and write their parts of ``responses``.
 
     Args:
-        task: ``config``, ``run``, ``task``, ``part`` and ``models`` (names; they share every image that is read); ``tried``
-            where other workers could not build these models.
+        item: which part and models.
         report: called with the number of images done, counted once a model.
     """
     import cv2
 
     cv2.setNumThreads(1)
-    context = task_context(task)
-    zoo = open_zoo(context.config)
-    ids = context.record.parts[task["part"]]
-    images = PartImages(context, task["part"])
+    context = item_context(item)
+    images = PartImages(context, item.part)
     seconds: Seconds = defaultdict(float)
-    models = [ModelPart(context, task["task"], task["part"], zoo[name], ids, images) for name in task["models"]]
-    with closing(read_ahead(_batches(images, context.part_sources(ids), models, seconds))) as batches:
+    models = [ModelPart(context, item.task, item.part, planned, images) for planned in item.planned]
+    sources = context.part_sources(list(models[0].inputs["sources"]))
+    with closing(read_ahead(_batches(images, sources, models, seconds))) as batches:
+        # Models load while the first images are rendered or decoded.
+        with _timed(seconds, "load models"):
+            for model in models:
+                if any(model.wanted(source.source_id) for source in sources):
+                    model.adapter()
         while True:
             with _timed(seconds, "wait for images"):
                 source, batch = next(batches, (None, []))
@@ -51,8 +56,8 @@ def respond_part(task: Task, report: Report) -> PartResult:
                     model.failures.append(failure)
     result = PartResult(seconds=seconds)
     unbuilt = [model.entry.name for model in models if model.broken]
-    if unbuilt and context.config.joins_cluster and len(task.get("tried", ())) + 1 < ATTEMPTS:
-        result.again = {**task, "models": unbuilt}
+    if unbuilt and context.config.joins_cluster and len(item.tried) + 1 < ATTEMPTS:
+        result.again = replace(item, planned=tuple(model.planned for model in models if model.broken))
         models = [model for model in models if not model.broken]
     with _timed(seconds, "write"):
         for model in models:
@@ -69,6 +74,8 @@ def _batches(
         wanted = {name for model in models for name in model.wanted(source.source_id)}
         names = [name for name in images.names(source.source_id) if name in wanted]
         try:
+            for model in models:
+                model.check_source(source)
             batches = images.batches(source, names)
             while True:
                 with _timed(seconds, step):

@@ -10,24 +10,27 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from miqd_builder.config import WORKER_TIMEOUT
-from miqd_builder.errors import ConfigError, LostSchedulerError, MiqdError, NoWorkersError
+from miqd_builder.errors import ConfigError, LostSchedulerError, MiqdError, NoWorkersError, StaleCodeError
 from miqd_builder.store.folder import RunFolder
 from pipelines.cluster import Expected, UnfitWorkerError, check_worker, join_cluster, local_cluster, revive
 
 if TYPE_CHECKING:
     from distributed import Client
 
-Task = dict[str, Any]
+Task = Any
+"""A work item: it says what to do, and is small and picklable."""
+
 Report = Callable[[int], None]
 Stage = Callable[[Task, Report], Any]
 """A task's function: takes the task and a callback for the number of images done, returns a small result.
 
-A result may have an attribute ``again``: a task, or None, that another worker should try. That task then holds ``tried``, the
-addresses of the workers that could not do it.
+A result may have an attribute ``again``: a task, or None, that another worker should try. Its attribute ``tried`` then holds
+the addresses of the workers that could not do it.
 """
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -184,7 +187,7 @@ class Dask:
                 if error is None:
                     address, result = outcome
                     if (again := getattr(result, "again", None)) is not None:
-                        self._waiting.append(({**again, "tried": [*task.get("tried", ()), address]}, 1))
+                        self._waiting.append((replace(again, tried=(*again.tried, address)), 1))
                     yield task, result
                 elif (last := self._retry(task, attempt, error)) is not None:
                     on_failure(task, last)
@@ -241,7 +244,7 @@ class Dask:
             if len(self._in_flight) >= (2 if attempt == 1 else 1) * max(1, len(workers)):
                 return
             self._waiting.pop()
-            tried = task.get("tried", ())
+            tried = getattr(task, "tried", ())
             others = [address for address in workers if address not in tried] if tried else None
             future = self.client.submit(
                 _on_worker,
@@ -352,8 +355,8 @@ def _on_worker(stage: Stage, task: Task, topic: str, expected: Expected | None) 
     report = _Throttled(lambda images: worker.log_event(topic, {"images": images}), lambda: _is_wanted(worker, key))
     try:
         return worker.address, stage(task, report)
-    except ConfigError as error:
-        raise ConfigError(str(error) if expected is None else f"Worker {worker.address}: {error}") from error
+    except (ConfigError, StaleCodeError) as error:
+        raise type(error)(str(error) if expected is None else f"Worker {worker.address}: {error}") from error
     finally:
         report.flush()
 

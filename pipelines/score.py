@@ -7,23 +7,25 @@ from typing import Any
 
 import pyarrow as pa
 
+from miqd_builder import user_code
 from miqd_builder.errors import InvalidResponsesError, StoreError, UnreadableImageError
 from miqd_builder.labeling.aggregation import aggregate
-from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.labeling.response_checks import Size, check_responses
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import ORIGINAL, table_path
-from pipelines.context import Context, task_context
+from miqd_builder.tasks import Task
+from pipelines.context import Context, item_context
 from pipelines.degrade import PartResult
-from pipelines.schedulers import Report, Task
+from pipelines.items import LabelPart, ScorePart
+from pipelines.schedulers import Report
 
 State = list[Any]
 """What a part holds: its fingerprint and its number of rows."""
 
 
-def scores_inputs(context: Context, task: str, part: int, model: str) -> dict[str, Any]:
+def scores_inputs(context: Context, task: Task, part: int, model: str, recipe: str) -> dict[str, Any]:
     """What the scores of one model on one part depend on."""
     sources = context.part_sources(context.record.parts[part])
     truth = {source.source_id: context.truth_fingerprint(source) for source in sources}
@@ -31,24 +33,25 @@ def scores_inputs(context: Context, task: str, part: int, model: str) -> dict[st
         "table": "scores",
         "responses": _state(context, table_path("responses", part, task=task, model=model)),
         "truth": truth,
-        "recipe": get_recipe(context.config.recipe).fingerprint(),
+        "recipe": recipe,
     }
 
 
-def score_part(task: Task, report: Report) -> PartResult:
+def score_part(item: ScorePart, report: Report) -> PartResult:
     """Write one model's part of ``scores``; responses that break their contract get none, and one line in the quarantine.
 
     Args:
-        task: ``config``, ``run``, ``task``, ``part`` and ``model``.
+        item: which part and model.
         report: called with the number of images done.
     """
-    context, part, model = task_context(task), task["part"], task["model"]
-    name = table_path("scores", part, task=task["task"], model=model)
-    key = f"score-{task['task']}-{model}-part-{part:05d}"
-    inputs = scores_inputs(context, task["task"], part, model)
+    context, part, model, inputs = item_context(item), item.part, item.model, dict(item.inputs)
+    name = table_path("scores", part, task=item.task, model=model)
+    key = str(item.keys[0])
+    _check_planned(scores_inputs(context, item.task, part, model, inputs["recipe"]), inputs, name)
     try:
-        responses = _checked_responses(context, task["task"], part, model)
-        scores = score_responses(task["task"], responses, context.sources.by_id, get_recipe(context.config.recipe))
+        responses = _checked_responses(context, item.task, part, model)
+        with user_code.planned(item.recipe.modules):
+            scores = score_responses(item.task, responses, context.sources.by_id, item.recipe.recipe)
     except (InvalidResponsesError, UnreadableImageError) as error:
         # Scores of earlier responses must not get into the labels.
         context.folder.remove(name)
@@ -60,7 +63,20 @@ def score_part(task: Task, report: Report) -> PartResult:
     return PartResult(computed=scores.num_rows)
 
 
-def _checked_responses(context: Context, task: str, part: int, model: str) -> pa.Table:
+def _check_planned(found: dict[str, Any], planned: dict[str, Any], name: str) -> None:
+    """Make sure that a part is made from what it was planned to be made from.
+
+    Raises:
+        StoreError: something changed in the meantime.
+    """
+    changed = sorted(key for key in planned if found.get(key) != planned[key])
+    if changed:
+        raise StoreError(
+            f"What '{name}' is made from changed since the run was planned ({', '.join(changed)}): run the same command again."
+        )
+
+
+def _checked_responses(context: Context, task: Task, part: int, model: str) -> pa.Table:
     """Read a part of ``responses``, which another tool may have written.
 
     Raises:
@@ -84,10 +100,11 @@ def _checked_responses(context: Context, task: str, part: int, model: str) -> pa
 
 def labels_inputs(
     context: Context,
-    task: str,
+    task: Task,
     part: int,
     models: Sequence[str],
     weights: dict[str, float],
+    recipe: str,
     scored: Mapping[tuple[str, int], State] | None = None,
 ) -> dict[str, Any]:
     """What the labels of one part depend on.
@@ -98,48 +115,51 @@ def labels_inputs(
         part: number of the part.
         models: all that were asked for.
         weights: of the models with scores.
+        recipe: hash of the recipe.
         scored: scores that are known to be up to date, by model and part; the others are looked up.
     """
     known = scored or {}
     return {
         "table": "labels",
         "variants": _state(context, table_path("variants", part)),
-        "scores": {model: known.get((model, part)) or scores_state(context, task, part, model) for model in models},
+        "scores": {model: known.get((model, part)) or scores_state(context, task, part, model, recipe) for model in models},
         "weights": weights,
-        "recipe": get_recipe(context.config.recipe).fingerprint(),
+        "recipe": recipe,
     }
 
 
-def label_part(task: Task, report: Report) -> PartResult:
+def label_part(item: LabelPart, report: Report) -> PartResult:
     """Write a part of ``labels``.
 
     Args:
-        task: ``config``, ``run``, ``task``, ``part``, ``asked`` (names of the models) and ``weights`` (of those with scores).
+        item: which part.
         report: called with the number of images done.
     """
-    context, part, weights = task_context(task), task["part"], task["weights"]
-    recipe = get_recipe(context.config.recipe)
+    context, part, recipe, inputs = item_context(item), item.part, item.recipe.recipe, dict(item.inputs)
+    weights = inputs["weights"]
+    name = table_path("labels", part, task=item.task)
     variants = read_part(context.folder, table_path("variants", part))
-    inputs = labels_inputs(context, task["task"], part, task["asked"], weights)
+    found = labels_inputs(context, item.task, part, list(inputs["scores"]), weights, inputs["recipe"])
+    _check_planned(found, inputs, name)
     # Sorted: the order of sums, and so the last bits, don't depend on the order of the zoo files.
     there = sorted(model for model in weights if inputs["scores"][model] is not None)
-    scores = {m: read_part(context.folder, table_path("scores", part, task=task["task"], model=m)) for m in there}
-    labels = aggregate(task["task"], variants, scores, weights, recipe)
+    scores = {m: read_part(context.folder, table_path("scores", part, task=item.task, model=m)) for m in there}
+    labels = aggregate(item.task, variants, scores, weights, recipe)
     extra = {"recipe": recipe.model_dump()}
-    write_part(context.folder, table_path("labels", part, task=task["task"]), labels, inputs, extra=extra)
+    write_part(context.folder, name, labels, inputs, extra=extra)
     report(labels.num_rows)
     return PartResult(computed=labels.num_rows)
 
 
-def scores_state(context: Context, task: str, part: int, model: str) -> State | None:
+def scores_state(context: Context, task: Task, part: int, model: str, recipe: str) -> State | None:
     """Identify a model's scores; None if there are none, or those of earlier responses or of another recipe."""
     footer = read_footer(context.folder, table_path("scores", part, task=task, model=model))
-    if footer is None or not is_done(footer, scores_inputs(context, task, part, model)):
+    if footer is None or not is_done(footer, scores_inputs(context, task, part, model, recipe)):
         return None
     return [footer.fingerprint, footer.rows]
 
 
-def is_labelled(context: Context, task: str, part: int, inputs: dict[str, Any]) -> bool:
+def is_labelled(context: Context, task: Task, part: int, inputs: dict[str, Any]) -> bool:
     """Tell whether a part's labels are up to date with their inputs."""
     return is_done(read_footer(context.folder, table_path("labels", part, task=task)), inputs)
 

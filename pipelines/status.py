@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -12,14 +11,15 @@ from rich.table import Table
 
 from miqd_builder.labeling.missing import missing_models
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import PartKey
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
 from miqd_builder.store.record import RunRecord
+from miqd_builder.store.schema import table_path
 from pipelines.console import by_step, out
 from pipelines.heartbeat import RunProgress, read_progress
 
 TABLE_OF_STAGE = {"degrade": "variants", "respond": "responses", "score": "scores", "label": "labels"}
-_LOST = re.compile(r"part-(\d+)(-.+)?-lost\.parquet$")
 
 
 @dataclass
@@ -99,8 +99,8 @@ def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[
     """
     wanted = _wanted(commands, alive)
     for name in folder.list("quarantine/*-lost.parquet"):
-        for table, part in _lost_parts(folder, name):
-            wanted.lost[table].add(part)
+        if (lost := _lost_part(name)) is not None:
+            wanted.lost[lost[0]].add(lost[1])
     there: dict[str, set[int]] = defaultdict(set)
     for pattern in ("variants/*.parquet", "responses/*/*/*.parquet", "scores/*/*/*.parquet", "labels/*/*.parquet"):
         for name in folder.list(pattern):
@@ -133,8 +133,7 @@ def _wanted(commands: Iterable[RunProgress], alive: set[str]) -> _Wanted:
             wanted.parts[table].update(progress.parts)
         if progress.command in alive and progress.stage:
             for task in progress.running:
-                models = task.get("models") or [task.get("model", "")]
-                for model in models:
+                for model in task["models"] or [""]:
                     wanted.running[_table(progress, progress.stage, model)].add(task["part"])
     return wanted
 
@@ -153,16 +152,12 @@ def _table(progress: RunProgress, stage: str, model: str) -> str:
     return "/".join([table, *([f"task={task}"] if stage != "degrade" else []), *([f"model={model}"] if model else [])])
 
 
-def _lost_parts(folder: RunFolder, name: str) -> Iterator[tuple[str, int]]:
-    """Tables and part that a record of a lost task stands for; its file is called after the task."""
-    found = _LOST.search(name)
-    if found is None:
-        return
-    stage, _, rest = name.removeprefix("quarantine/").partition("-")
-    for failure in read_failures(folder, name):
-        for model in failure.model.split(", "):
-            task = f"/task={rest.partition('-')[0]}" if stage != "degrade" else ""
-            yield TABLE_OF_STAGE[stage] + task + (f"/model={model}" if model else ""), int(found.group(1))
+def _lost_part(name: str) -> tuple[str, int] | None:
+    """Table and part that a record of lost work stands for; its file is called after the work."""
+    key = PartKey.parse(name.removeprefix("quarantine/").removesuffix(".parquet"))
+    if key is None or not key.lost:
+        return None
+    return table_path(TABLE_OF_STAGE[key.stage], key.part, task=key.task, model=key.model).rpartition("/")[0], key.part
 
 
 def _now(progress: RunProgress, alive: bool) -> str:

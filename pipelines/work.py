@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from miqd_builder.store.keys import PartKey
 from miqd_builder.store.lock import RunLock
 from miqd_builder.store.quarantine import Failure, write_failures
 from pipelines.context import Context
 from pipelines.degrade import PartResult
 from pipelines.heartbeat import Heartbeat
+from pipelines.items import WorkItem
 from pipelines.progress import progress
-from pipelines.schedulers import Scheduler, Stage, Task
+from pipelines.schedulers import Scheduler, Stage
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Work:
     lock: RunLock
 
     def map(
-        self, stage: Stage, tasks: Sequence[Task], summary: StageSummary, images: int, *, uses_device: bool = False
+        self, stage: Stage, tasks: Sequence[WorkItem], summary: StageSummary, images: int, *, uses_device: bool = False
     ) -> StageSummary:
         """Run one stage's tasks and complete its summary.
 
@@ -77,18 +79,17 @@ class Work:
         Raises:
             MiqdError: the configuration or the store is wrong, or the run folder is no longer this run's.
         """
-        shared = {"config": self.context.config.model_dump_json(), "run": self.context.run}
         recorded = set(self.context.folder.list("quarantine/*-lost.parquet"))
-        one_by_one: list[Task] = []
+        one_by_one: list[WorkItem] = []
         start = time.perf_counter()
 
-        def lose(task: Task, error: Exception) -> None:
-            models = task.get("models", [])
-            if len(models) > 1:
-                one_by_one.extend({**task, "models": [model]} for model in models)
+        def lose(item: WorkItem, error: Exception) -> None:
+            if len(alone := item.split()) > 1:
+                one_by_one.extend(alone)
                 return
-            for model, key in _lost_keys(task).items():
-                write_failures(self.context.folder, key, [Failure.of(error, stage=summary.stage, model=model)])
+            for key in item.keys:
+                failure = Failure.of(error, stage=summary.stage, model=key.model or "")
+                write_failures(self.context.folder, _lost(key), [failure])
                 summary.failures += 1
 
         with (
@@ -100,13 +101,13 @@ class Work:
                 show(images)
                 count(images)
 
-            for batch in ([{**task, **shared} for task in tasks], one_by_one):
+            for batch in (tasks, one_by_one):
                 done = self.scheduler.map(stage, batch, on_progress=report, on_failure=lose, uses_device=uses_device)
-                for task, result in done:
+                for item, result in done:
                     self.lock.check()
-                    for key in _lost_keys(task).values():
-                        if f"quarantine/{key}.parquet" in recorded:
-                            write_failures(self.context.folder, key, [])
+                    for key in item.keys:
+                        if f"quarantine/{_lost(key)}.parquet" in recorded:
+                            write_failures(self.context.folder, _lost(key), [])
                     _add(summary, result)
         summary.wall_s = time.perf_counter() - start
         if summary.computed:
@@ -115,12 +116,9 @@ class Work:
         return summary
 
 
-def _lost_keys(task: Task) -> dict[str, str]:
-    """Names of the quarantine records of a task that is given up, by the model that each is for; "" where there is none."""
-    if "models" not in task:
-        return {task.get("model", ""): f"{task['key']}-lost"}
-    stage, part = task["key"].rsplit("-part-", 1)
-    return {model: f"{stage}-{model}-part-{part}-lost" for model in task["models"]}
+def _lost(key: PartKey) -> str:
+    """Name of the quarantine record of work that was given up."""
+    return str(replace(key, lost=True))
 
 
 def _add(summary: StageSummary, result: PartResult) -> None:

@@ -5,19 +5,15 @@ A user's own is named ``package.module:function`` and has the type :data:`ClassC
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder import user_code
+from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 from miqd_builder.labeling.average_precision import ImageAP
 
 
@@ -141,11 +137,12 @@ def _find(name: str, field: str, known: Mapping[str, Any]) -> Any:
     return known[name]
 
 
-@functools.cache
 def _own(name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
-        function = getattr(importlib.import_module(module), attribute)
+        function = getattr(user_code.load(module), attribute)
+    except MiqdError:
+        raise
     except Exception as error:
         raise ConfigError(f"Recipe: '{name}' can't be imported: {type(error).__name__}: {error}") from error
     if not callable(function):
@@ -154,6 +151,5 @@ def _own(name: str) -> Any:
 
 
 def source_sha256(name: str) -> str:
-    """Return the hash of the file that holds an own function; empty for those of this project and for compiled ones."""
-    file = inspect.getsourcefile(inspect.unwrap(_own(name))) if ":" in name else None
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    """Return the hash of the module of an own function; empty for those of this project and where there is no file."""
+    return (user_code.source_sha256(name.partition(":")[0]) or "") if ":" in name else ""

@@ -7,18 +7,18 @@ names a :class:`Recipe`; both may name own functions as ``package.module:functio
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
-from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder import user_code
+from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 from miqd_builder.labeling import measures
+from miqd_builder.registry import Registry
 from miqd_builder.yaml_files import read_mapping
 
-ENTRY_POINT_GROUP = "miqd.recipes"
 SUFFIXES = (".yaml", ".yml")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -48,19 +48,27 @@ class Recipe(BaseModel):
     composite_consistency: Share = 0.5
 
     def fingerprint(self) -> str:
-        """Return a hash of all fields, and of the source of own functions."""
-        own = [measures.source_sha256(name) for name in (self.class_consistency, self.detection_score)]
+        """Return a hash of all fields, and of the source of own functions as it is on disk now."""
+        own = [measures.source_sha256(name) for name in self._functions]
         facts = json.dumps([self.model_dump(), own], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
+    def modules(self) -> dict[str, str]:
+        """Return the hashes of the modules of own functions, for :func:`miqd_builder.user_code.planned` on a worker."""
+        own = {name.partition(":")[0]: measures.source_sha256(name) for name in self._functions if ":" in name}
+        return {module: sha256 for module, sha256 in own.items() if sha256}
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in [
-        Recipe(name="miqd_v1", version=1),
-        Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75"),
-    ]
-}
+    @property
+    def _functions(self) -> tuple[str, str]:
+        return self.class_consistency, self.detection_score
+
+
+MIQD_V1 = Recipe(name="miqd_v1", version=1)
+SOFT_V1 = Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75")
+RECIPES = {recipe.name: recipe for recipe in (MIQD_V1, SOFT_V1)}
+
+REGISTRY: Registry[Recipe] = Registry("recipe", "miqd.recipes", {name: f"{__name__}:{name.upper()}" for name in RECIPES})
+"""Recipes by name, those of installed packages among them."""
 
 
 def get_recipe(name: str) -> Recipe:
@@ -105,18 +113,18 @@ def _explain(error: ValidationError) -> str:
 
 
 def _installed(name: str) -> Recipe:
-    points = {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
-    if name not in points:
-        known = [*RECIPES, *sorted(points)]
+    if name not in REGISTRY:
+        known = REGISTRY.names()
         raise ConfigError(
             f"Unknown recipe '{name}': known are {', '.join(known)}, or a file that ends in .yaml.{did_you_mean(name, known)}"
         )
     try:
-        recipe = points[name].load()
+        user_code.load(REGISTRY.module(name))
+    except MiqdError:
+        raise
     except Exception as error:
-        raise ConfigError(f"Recipe '{name}' ({points[name].value}) can't be loaded: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"Recipe '{name}' can't be loaded: {type(error).__name__}: {error}") from error
+    recipe = REGISTRY[name]
     if not isinstance(recipe, Recipe) or recipe.name != name:
-        raise ConfigError(
-            f"Entry point '{name}' of {ENTRY_POINT_GROUP} must name a Recipe(name='{name}', ...): got {recipe!r}."
-        )
+        raise ConfigError(f"Entry point '{name}' of {REGISTRY.group} must name a Recipe(name='{name}', ...): got {recipe!r}.")
     return recipe

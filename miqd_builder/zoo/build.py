@@ -1,68 +1,26 @@
-"""From a zoo entry to a model that is ready: the registry of back ends."""
+"""From a zoo entry to a model that is ready."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from miqd_builder import user_code
 from miqd_builder.errors import ConfigError
+from miqd_builder.zoo.backends import BACKENDS, backend_of
 from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.fingerprint import check_entry
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
     from miqd_builder.zoo.precision import Precision
 
 
-@dataclass(frozen=True, slots=True)
-class BackendModule:
-    """Where a back end's adapter lives and what it needs.
-
-    Attributes:
-        module: the adapter's module, which has a function ``build(entry, options)``.
-        package: the framework's import name, None where it needs none.
-        install: what installs it.
-        environment: variables that it reads when it is imported, set unless the user has set them.
-        bfloat16: whether its adapter can run the network, or the part that extracts features, in bfloat16.
-    """
-
-    module: str
-    package: str | None = None
-    install: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    bfloat16: bool = False
-
-
-_ADAPTERS = "miqd_builder.zoo.adapters"
-
-BACKENDS: dict[str, BackendModule] = {
-    "timm": BackendModule(f"{_ADAPTERS}.timm_classifier", "timm", "pip install timm", bfloat16=True),
-    "torchvision": BackendModule(
-        f"{_ADAPTERS}.torchvision_classifier", "torchvision", "pip install torchvision", bfloat16=True
-    ),
-    "mmpretrain": BackendModule(
-        f"{_ADAPTERS}.mmpretrain_classifier", "mmpretrain", "pip install onedl-mmpretrain", bfloat16=True
-    ),
-    "mmdet": BackendModule(f"{_ADAPTERS}.mmdet_detector", "mmdet", "pip install onedl-mmdetection", bfloat16=True),
-    "mmseg": BackendModule(f"{_ADAPTERS}.mmseg_segmenter", "mmseg", "pip install onedl-mmsegmentation"),
-    "ultralytics": BackendModule(
-        f"{_ADAPTERS}.ultralytics_detector",
-        "ultralytics",
-        "pip install 'miqd-builder[ultralytics]'",
-        # Otherwise it looks for a network when it is imported and installs what it misses.
-        {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
-    ),
-    "python": BackendModule(f"{_ADAPTERS}.python_callable"),
-}
-"""Back ends by name. An adapter's module, and with it the framework, is imported when a model of it is built."""
-
-
 def precision_of(entry: ModelEntry, wanted: Precision) -> Precision:
     """Return the precision that a model runs in: the wanted one, or float32 where its back end knows nothing else."""
-    return wanted if BACKENDS[entry.backend].bfloat16 else "float32"
+    return wanted if backend_of(entry.backend).bfloat16 else "float32"
 
 
 def build(
@@ -73,6 +31,7 @@ def build(
     category_ids: Sequence[int] | None = None,
     random_weights: bool = False,
     precision: Precision = "float32",
+    expected: str | None = None,
 ) -> Adapter:
     """Build the model of a zoo entry and load its checkpoint.
 
@@ -84,27 +43,38 @@ def build(
             stands for COCO's 80 where the model has 80 classes, else for 1, 2, ... Classifiers don't use them.
         random_weights: keep random weights, the same at every build, instead of loading the checkpoint (to check the build).
         precision: of the network, where the back end knows it (see :func:`precision_of`).
+        expected: the entry's fingerprint when the run was planned; a model of other code or files is not returned.
 
     Raises:
         ConfigError: the back end is missing, or the entry, its config, checkpoint or classes don't fit.
+        StaleCodeError: code or files here are not those of the expected fingerprint.
     """
-    backend = BACKENDS[entry.backend]
-    if backend.package is not None and importlib.util.find_spec(backend.package) is None:
+    backend = backend_of(entry.backend)
+    if backend.missing:
         raise ConfigError(f"Model {entry.name!r} needs {backend.package}, which is not installed. Run: {backend.install}")
 
     import torch
 
     from miqd_builder.zoo.adapters.base import BuildOptions
 
-    for variable, value in backend.environment.items():
-        os.environ.setdefault(variable, value)
+    backend.set_environment()
     _check_device(device)
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be 1 or more, got {batch_size}.")
     options = BuildOptions(device, batch_size, category_ids, random_weights, precision_of(entry, precision))
+    if expected is not None:
+        check_entry(entry, expected)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return importlib.import_module(backend.module).build(entry, options)
+        adapter: Adapter = _adapter_module(entry.backend).build(entry, options)
+    if expected is not None:
+        check_entry(entry, expected)  # an edit may have come between
+    return adapter
+
+
+def _adapter_module(name: str) -> ModuleType:
+    module = backend_of(name).module
+    return importlib.import_module(module) if BACKENDS.shipped(name) else user_code.load(module)
 
 
 def _check_device(device: str) -> None:

@@ -60,6 +60,10 @@ class Catalog:
                 raise ConfigError(f"{what}.{did_you_mean(wanted, dict.fromkeys(values.values()))}")
         return chosen
 
+    def has(self, patterns: Sequence[str], task: str) -> bool:
+        """Tell whether a pattern matches a model of the task."""
+        return any(entry.task == task and fnmatchcase(entry.name, pattern) for entry in self for pattern in patterns)
+
     def select(self, patterns: Sequence[str], task: str) -> list[ModelEntry]:
         """Return the models of a task whose name matches any of the patterns (``*``, ``?``, ``[..]``), in zoo order.
 
@@ -129,4 +133,6 @@ def _first_problem(error: ValidationError) -> str:
         return f"unknown field {field!r}.{did_you_mean(field, ModelEntry.model_fields)}"
     if problem["type"] == "missing":
         return f"field {field!r} is missing."
-    return f"field {field!r}: {message}, got {problem['input']!r}." if field else f"{message}."
+    if field:
+        return f"field {field!r}: {message}, got {problem['input']!r}."
+    return message if message.endswith((".", "?")) else f"{message}."

@@ -8,33 +8,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
+from miqd_builder.errors import ConfigError
 from miqd_builder.tasks import Task
+from miqd_builder.zoo.backends import BUILDING_FIELDS, backend_of
 
-Backend = Literal["mmpretrain", "mmdet", "mmseg", "timm", "torchvision", "ultralytics", "python"]
 Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
-
-BACKEND_TASKS: dict[str, tuple[str, ...]] = {
-    "mmpretrain": ("cls",),
-    "timm": ("cls",),
-    "torchvision": ("cls",),
-    "mmdet": ("det", "ins"),
-    "ultralytics": ("det", "ins"),
-    "mmseg": ("seg",),
-    "python": ("cls", "det", "ins", "seg"),
-}
-"""Tasks that each back end can do."""
-
-BACKEND_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "mmpretrain": ("config", ("cfg_options", "preprocess")),
-    "mmdet": ("config", ("cfg_options",)),
-    "mmseg": ("config", ("cfg_options",)),
-    "timm": ("arch", ("arch_kwargs", "preprocess")),
-    "torchvision": ("arch", ("arch_kwargs", "preprocess")),
-    "ultralytics": ("arch", ("arch_kwargs",)),
-    "python": ("target", ("arch_kwargs",)),
-}
-"""For each back end the field that names its architecture, which is required, and the ones that it may have besides."""
-
 
 HUB_FILE, HUB_REVISION = "model.safetensors", "main"
 """What a checkpoint of a hub is where the entry doesn't say."""
@@ -114,12 +92,13 @@ class ModelEntry(_Section):
     """One model: its task, how it is built, its weights and its provenance.
 
     ``config`` is a file of the user's (absolute once the zoo file is loaded) or a name inside the OpenMMLab package's own
-    configs; ``arch`` is a name of timm, torchvision or ultralytics; ``target`` is ``package.module:factory``.
+    configs; ``arch`` is a name of timm, torchvision or ultralytics; ``target`` is ``package.module:factory``. Which of
+    these a ``backend`` uses is said in :mod:`miqd_builder.zoo.backends`.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)]
     task: Task
-    backend: Backend
+    backend: str
     config: str | None = None
     cfg_options: dict[str, Any] = Field(default_factory=dict)
     arch: str | None = None
@@ -137,15 +116,16 @@ class ModelEntry(_Section):
 
     @model_validator(mode="after")
     def _fields_fit_backend(self) -> ModelEntry:
-        tasks = BACKEND_TASKS[self.backend]
-        if self.task not in tasks:
-            raise ValueError(f"backend {self.backend} does {' and '.join(tasks)}, not {self.task}")
-        required, optional = BACKEND_FIELDS[self.backend]
-        if not getattr(self, required):
-            raise ValueError(f"backend {self.backend} needs the field {required!r}")
-        building = ("config", "cfg_options", "arch", "arch_kwargs", "target", "preprocess")
-        for field in building:
-            if getattr(self, field) and field != required and field not in optional:
+        try:
+            backend = backend_of(self.backend)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if self.task not in backend.tasks:
+            raise ValueError(f"backend {self.backend} does {' and '.join(backend.tasks)}, not {self.task}")
+        if not getattr(self, backend.required):
+            raise ValueError(f"backend {self.backend} needs the field {backend.required!r}")
+        for field in BUILDING_FIELDS:
+            if getattr(self, field) and field != backend.required and field not in backend.optional:
                 raise ValueError(f"backend {self.backend} does not use the field {field!r}")
         return self
 
@@ -166,9 +146,3 @@ class ModelEntry(_Section):
             path = (folder / self.checkpoint.path.expanduser()).resolve()
             changes["checkpoint"] = self.checkpoint.model_copy(update={"path": path})
         return self.model_copy(update=changes)
-
-    def fingerprint(self) -> str:
-        """Return 64 hex digits over everything that changes the model's answers (not its name, metric or license)."""
-        from miqd_builder.zoo.fingerprint import fingerprint
-
-        return fingerprint(self)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-from pathlib import Path
 from typing import Any
 
+from miqd_builder.errors import StaleCodeError
+from miqd_builder.user_code import source_sha256
+from miqd_builder.zoo.backends import BACKENDS, backend_of
+from miqd_builder.zoo.cache import checkpoint_file, file_sha256
 from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.mm_config import DISTRIBUTIONS, find_config, own_imports, read_config
 
 ADAPTER_VERSION = 1
 """Raise it when an adapter changes so that the same model answers differently."""
 
 
 def fingerprint(entry: ModelEntry) -> str:
-    """Return 64 hex digits over all that changes the entry's answers.
+    """Return 64 hex digits over all that changes the entry's answers (not its name, metric or license).
 
     These are task, back end, architecture and its options, preprocessing, the checkpoint's sha256, the content of a config of
     the user's (with everything it inherits; of a config that ships with a package only the name), the source of a ``python``
-    target's module, and :data:`ADAPTER_VERSION`. Places of files on disk don't count.
+    target's module, of the modules in such a config's ``custom_imports`` and of the adapter of a back end that another package
+    adds, and :data:`ADAPTER_VERSION`. Places of files on disk don't count.
 
     Raises:
         ConfigError: a file that has to be read for this is missing or can't be read.
@@ -28,42 +32,52 @@ def fingerprint(entry: ModelEntry) -> str:
         "adapter_version": ADAPTER_VERSION,
         "task": entry.task,
         "backend": entry.backend,
-        "config": _config_content(entry),
+        "config": entry.config,
         "cfg_options": entry.cfg_options,
         "arch": entry.arch,
         "arch_kwargs": entry.arch_kwargs,
         "target": entry.target,
-        "target_source": _target_source(entry),
+        "target_source": source_sha256(entry.target.split(":")[0]) if entry.target else None,
         "preprocess": entry.preprocess.model_dump(exclude_none=True) if entry.preprocess else None,
         "checkpoint": _checkpoint_sha256(entry),
+        **_config_facts(entry),
     }
+    # Only where it plays a role: the others keep the fingerprint that they always had.
+    if not BACKENDS.shipped(entry.backend):
+        facts["backend_source"] = source_sha256(backend_of(entry.backend).module)
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _config_content(entry: ModelEntry) -> Any:
-    if entry.config_file is None:
-        return entry.config
-    from miqd_builder.zoo.mm_config import read_config
+def check_entry(entry: ModelEntry, expected: str) -> None:
+    """Make sure that a model's config, checkpoint and code on this machine are what a run was planned with.
 
-    return read_config(entry).to_dict()
+    Args:
+        entry: as it was planned.
+        expected: its :func:`fingerprint` then.
+
+    Raises:
+        StaleCodeError: they are something else.
+        ConfigError: one of them is missing or can't be read.
+    """
+    if fingerprint(entry) != expected:
+        raise StaleCodeError(
+            f"Model {entry.name!r}: its config, checkpoint or module here is not what the run was planned with. "
+            "Run the same command again; on another machine, make its files the same."
+        )
+
+
+def _config_facts(entry: ModelEntry) -> dict[str, Any]:
+    """The content of a config of the user's."""
+    if entry.config_file is None:
+        return {}
+    if entry.backend not in DISTRIBUTIONS:
+        return {"config": file_sha256(find_config(entry))}
+    config = read_config(entry)
+    imports = {module: source_sha256(module) for module in own_imports(config)}
+    return {"config": config.to_dict(), **({"custom_imports": imports} if imports else {})}
 
 
 def _checkpoint_sha256(entry: ModelEntry) -> str | None:
     if entry.checkpoint is None:
         return None
-    from miqd_builder.zoo.cache import checkpoint_file, file_sha256
-
     return entry.checkpoint.sha256 or file_sha256(checkpoint_file(entry))
-
-
-def _target_source(entry: ModelEntry) -> str | None:
-    """Hash of the file that holds a ``python`` target, None where there is none or it isn't a file."""
-    if entry.target is None:
-        return None
-    try:
-        spec = importlib.util.find_spec(entry.target.split(":")[0])
-    except ModuleNotFoundError:
-        return None  # building the model says so
-    if spec is None or not spec.has_location or spec.origin is None:
-        return None
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder import user_code
+from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.mmcv_ops import install as install_operators
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 DISTRIBUTIONS = {"mmpretrain": "onedl-mmpretrain", "mmdet": "onedl-mmdetection", "mmseg": "onedl-mmsegmentation"}
 """Name under which each package is installed."""
+
+_THEIRS = {*DISTRIBUTIONS, "mmcv", "mmengine"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,16 @@ def read_config(entry: ModelEntry) -> Config:
 
     Raises:
         ConfigError: it is missing or can't be read, or an option doesn't fit it.
+        StaleCodeError: a module of its ``custom_imports`` has changed under this process.
     """
     from mmengine.config import Config
 
     path = find_config(entry)
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(path, import_custom_modules=False)
+        _import_custom_modules(config)
+    except MiqdError:
+        raise
     except Exception as error:  # the config is a program: anything can go wrong in it
         raise ConfigError(f"Config {path} can't be read: {type(error).__name__}: {error}") from error
     try:
@@ -99,6 +106,23 @@ def read_config(entry: ModelEntry) -> Config:
     except (KeyError, TypeError, IndexError, AssertionError) as error:
         raise ConfigError(f"Model {entry.name!r}: cfg_options don't fit config {path.name}: {error}") from error
     return config
+
+
+def own_imports(config: Config) -> list[str]:
+    """Return the modules that a config imports so that they register their classes, without OpenMMLab's own."""
+    modules = (config.get("custom_imports") or {}).get("imports") or []
+    return [name for name in ([modules] if isinstance(modules, str) else modules) if name.split(".")[0] not in _THEIRS]
+
+
+def _import_custom_modules(config: Config) -> None:
+    """Import what the config asks for. What it registers stays registered, so no module can be imported twice."""
+    from mmengine.utils import import_modules_from_strings
+
+    for module in own_imports(config):
+        with contextlib.suppress(ImportError):  # the config says whether that matters, below
+            user_code.load(module, anew=False)
+    if config.get("custom_imports"):
+        import_modules_from_strings(**config.custom_imports)
 
 
 def build_network(entry: ModelEntry) -> OpenMMLabModel:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 
-from miqd_builder.zoo.build import BACKENDS
+from miqd_builder.zoo.backends import backend_of
 from miqd_builder.zoo.mm_config import DISTRIBUTIONS, import_package
 
 VARIABLE = "MIQD_PRELOAD"
@@ -15,11 +14,10 @@ VARIABLE = "MIQD_PRELOAD"
 
 def preload(name: str) -> None:
     """Import a back end, if it is there."""
-    backend = BACKENDS[name]
-    if backend.package is not None and importlib.util.find_spec(backend.package) is None:
+    backend = backend_of(name)
+    if backend.missing:
         return  # building the model says so
-    for variable, value in backend.environment.items():
-        os.environ.setdefault(variable, value)
+    backend.set_environment()
     importlib.import_module(backend.module)
     if name in DISTRIBUTIONS:
         import_package(name)

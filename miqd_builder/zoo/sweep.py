@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from miqd_builder.zoo.build import BACKENDS
+from miqd_builder.zoo.backends import BACKENDS
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.measurement import Measurement, measure
 from miqd_builder.zoo.mm_config import DISTRIBUTIONS
@@ -82,7 +82,7 @@ def _key(entry: ModelEntry) -> str:
 
 def _fork_server(backends: set[str]) -> ForkServerContext:
     """Return where processes come from that have these back ends imported already."""
-    os.environ[VARIABLE] = " ".join(sorted(backends & set(BACKENDS)))
+    os.environ[VARIABLE] = " ".join(sorted(backends & set(BACKENDS.names())))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["miqd_builder.zoo.preload"])
     return context

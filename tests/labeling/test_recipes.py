@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import importlib.util
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 
-from miqd_builder.errors import ConfigError
+from miqd_builder import registry, user_code
+from miqd_builder.errors import ConfigError, StaleCodeError
 from miqd_builder.labeling.measures import ClassAnswers, jensen_shannon
 from miqd_builder.labeling.recipes import RECIPES, Recipe, get_recipe
 from miqd_builder.labeling.scoring import score_responses
@@ -169,6 +171,36 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+def edit(module: str, text: str) -> None:
+    """Write other code within the same second as the former one."""
+    spec = importlib.util.find_spec(module)
+    file = Path(str(spec and spec.origin))
+    before = file.stat().st_mtime
+    file.write_text(text)
+    os.utime(file, (before, before))
+
+
+def test_an_edited_own_function_is_the_one_that_runs(own_module: str) -> None:
+    recipe = Recipe(name="mine", version=1, class_consistency=f"{own_module}:half")
+    assert cls_scores(recipe, (0.2, 0.7, 0.1))[1]["consistency"] == 0.5
+    planned = recipe.modules()
+    assert planned == {own_module: user_code.source_sha256(own_module)}
+    edit(own_module, OWN.replace("0.5", "0.4"))
+    with user_code.planned(planned):  # its code is in memory still
+        assert cls_scores(recipe, (0.2, 0.7, 0.1))[1]["consistency"] == 0.5
+    assert cls_scores(recipe, (0.2, 0.7, 0.1))[1]["consistency"] == 0.4
+    with pytest.raises(StaleCodeError, match=f"Module '{own_module}'"):
+        user_code.checked(planned)
+    edit(own_module, OWN.replace("def half", "def most").replace("half(", "most("))
+    with pytest.raises(ConfigError, match="has no attribute 'half'"):
+        cls_scores(recipe, (0.2, 0.7, 0.1))
+
+
+def test_recipes_without_own_functions_have_no_modules() -> None:
+    assert RECIPES["soft_v1"].modules() == {}
+    assert Recipe(name="x", version=1, class_consistency="sys:exit").modules() == {}  # built in
+
+
 def test_own_function(own_module: str) -> None:
     recipe = Recipe(name="mine", version=1, class_consistency=f"{own_module}:half")
     original, degraded = cls_scores(recipe, (0.2, 0.7, 0.1))
@@ -195,8 +227,7 @@ def test_fingerprint_follows_every_field_and_the_source_of_own_functions(own_mod
     changes += [{"reference_score": 0.4}, {"composite_consistency": 0.6}, {"class_consistency": f"{own_module}:half"}]
     prints = [base.fingerprint(), *(base.model_copy(update=change).fingerprint() for change in changes)]
     assert len(set(prints)) == len(prints)
-    file = Path(str(sys.modules[own_module].__file__))
-    file.write_text(OWN.replace("0.5", "0.4"))
+    edit(own_module, OWN.replace("0.5", "0.4"))
     assert base.model_copy(update=changes[-1]).fingerprint() != prints[-1]
 
 
@@ -212,6 +243,7 @@ def test_recipe_of_an_installed_package(
     write(info / "METADATA", "Metadata-Version: 2.1\nName: lab-recipes\nVersion: 1.0\n")
     write(info / "entry_points.txt", f"[miqd.recipes]\nlab = {module}:{value}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_announced", registry._announced.__wrapped__)  # without its cache
     if message is None:
         assert get_recipe("lab") == Recipe(name="lab", version=3)
         with pytest.raises(ConfigError, match=r"known are miqd_v1, soft_v1, lab.*Did you mean 'lab'"):

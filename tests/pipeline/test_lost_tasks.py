@@ -9,20 +9,21 @@ import pytest
 
 from miqd_builder.store.quarantine import read_failures
 from pipelines import run as stages
-from pipelines.schedulers import Report, Task
+from pipelines.items import RespondPart
+from pipelines.schedulers import Report
 from tests.conftest import DataSet, toy_entry, write_run, write_zoo
 
 tried: list[list[str]] = []
 
 
-def fragile(task: Task, report: Report) -> Any:
+def fragile(item: RespondPart, report: Report) -> Any:
     """Breaks where ``bad`` is among the models, otherwise does the work."""
-    tried.append(task["models"])
-    if "bad" in task["models"]:
+    tried.append(list(item.models))
+    if "bad" in item.models:
         raise RuntimeError("broken beyond what a stage catches")
     from pipelines.respond import respond_part
 
-    return respond_part(task, report)
+    return respond_part(item, report)
 
 
 def test_only_the_model_to_blame_is_lost(miqd, data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

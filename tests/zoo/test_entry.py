@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.fingerprint import fingerprint
 
 TIMM = {"name": "m", "task": "cls", "backend": "timm", "arch": "resnet18"}
 MMDET = {"name": "m", "task": "det", "backend": "mmdet", "config": "yolox/yolox_nano_8xb8-300e_coco.py"}
@@ -17,7 +18,8 @@ SHA = "ab" * 32
     ("changes", "message"),
     [
         ({"task": "depth"}, "'cls', 'det', 'ins' or 'seg'"),
-        ({"backend": "keras"}, "Input should be 'mmpretrain'"),
+        ({"backend": "keras"}, "Unknown back end 'keras': expected one of mmpretrain, mmdet, .*python"),
+        ({"backend": "tim"}, "Did you mean 'timm'"),
         ({"task": "det"}, "backend timm does cls, not det"),
         ({"arch": None}, "backend timm needs the field 'arch'"),
         ({"config": "a.py"}, "backend timm does not use the field 'config'"),
@@ -55,8 +57,8 @@ def test_an_entry_survives_json() -> None:
 def test_fingerprint_ignores_provenance() -> None:
     entry = ModelEntry.model_validate(TIMM)
     provenance = {"name": "n", "metric": {"name": "top1", "value": 70, "source": "s"}, "license": "MIT", "paper": "listed"}
-    assert ModelEntry.model_validate(TIMM | provenance).fingerprint() == entry.fingerprint()
-    assert len(entry.fingerprint()) == 64
+    assert fingerprint(ModelEntry.model_validate(TIMM | provenance)) == fingerprint(entry)
+    assert len(fingerprint(entry)) == 64
 
 
 @pytest.mark.parametrize(
@@ -70,12 +72,12 @@ def test_fingerprint_ignores_provenance() -> None:
     ],
 )
 def test_fingerprint_sees_what_changes_answers(changes: dict) -> None:
-    assert ModelEntry.model_validate(TIMM | changes).fingerprint() != ModelEntry.model_validate(TIMM).fingerprint()
+    assert fingerprint(ModelEntry.model_validate(TIMM | changes)) != fingerprint(ModelEntry.model_validate(TIMM))
 
 
 def test_fingerprint_sees_the_task_and_the_config_options() -> None:
     prints = {
-        ModelEntry.model_validate(MMDET | changes).fingerprint()
+        fingerprint(ModelEntry.model_validate(MMDET | changes))
         for changes in ({}, {"task": "ins"}, {"cfg_options": {"model.test_cfg.score_thr": 0.1}})
     }
     assert len(prints) == 3
@@ -85,7 +87,7 @@ def test_fingerprint_reads_the_checkpoint_where_its_hash_is_not_given(tmp_path: 
     prints = []
     for name, value in (("a.pth", 1.0), ("moved.pth", 1.0), ("b.pth", 2.0)):
         (tmp_path / name).write_bytes(str(value).encode())
-        prints.append(ModelEntry.model_validate(TIMM | {"checkpoint": {"path": tmp_path / name}}).fingerprint())
+        prints.append(fingerprint(ModelEntry.model_validate(TIMM | {"checkpoint": {"path": tmp_path / name}})))
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -96,7 +98,7 @@ def test_fingerprint_follows_a_config_of_the_users_and_what_it_inherits(tmp_path
     for stride, comment in ((8, ""), (8, "# a comment\n"), (16, "")):
         base.write_text(f"{comment}model = dict(type='YOLOX', stride={stride})\n")
         config.write_text("_base_ = 'base.py'\n")
-        prints.append(entry.relative_to(tmp_path).fingerprint())
+        prints.append(fingerprint(entry.relative_to(tmp_path)))
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -106,7 +108,7 @@ def test_fingerprint_follows_the_source_of_a_python_target(tmp_path: Path, monke
     prints = []
     for source in ("a = 1\n", "a = 2\n"):
         (tmp_path / "target_of_fingerprint_test.py").write_text(source)
-        prints.append(entry.fingerprint())
+        prints.append(fingerprint(entry))
     assert prints[0] != prints[1]
 
 

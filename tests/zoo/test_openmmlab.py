@@ -15,6 +15,7 @@ from miqd_builder.zoo.adapters.mmdet_detector import boxes_of_masks
 from miqd_builder.zoo.build import build
 from miqd_builder.zoo.categories import category_ids_of
 from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.fingerprint import fingerprint
 from miqd_builder.zoo.mm_config import find_config, forget_pretrained, read_config
 from tests.zoo.small_models import MASK_RCNN, RTMDET, SMALL_MODELS
 
@@ -130,7 +131,7 @@ def test_a_broken_config_is_named(tmp_path: Path) -> None:
 def test_a_config_that_was_removed_is_named(tmp_path: Path) -> None:
     gone = ModelEntry(name="m", task="det", backend="mmdet", config=str(tmp_path / "gone.py"))
     with pytest.raises(ConfigError, match=r"Config of model 'm' not found: .*gone\.py"):
-        gone.fingerprint()
+        fingerprint(gone)
 
 
 def test_everything_pretrained_is_forgotten() -> None:

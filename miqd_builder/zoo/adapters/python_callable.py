@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 
+from miqd_builder import user_code
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions, RGBImage
@@ -29,6 +29,7 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
 
     Raises:
         ConfigError: the target doesn't exist, or returns something else.
+        StaleCodeError: the process has other code of it in memory, which can't be dropped.
     """
     factory = _find(entry)
     if entry.checkpoint is not None and not options.random_weights:
@@ -45,7 +46,7 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
 def _find(entry: ModelEntry) -> Callable[..., Adapter]:
     module_name, _, name = str(entry.target).partition(":")
     try:
-        module = importlib.import_module(module_name)
+        module = user_code.load(module_name)
     except ImportError as error:
         raise ConfigError(f"Model {entry.name!r}: target module {module_name!r} can't be imported: {error}") from error
     factory = getattr(module, name, None)

@@ -1,0 +1,53 @@
+"""What a work item is called: one name for the item, its record in the quarantine, and its part."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from miqd_builder.tasks import TASKS, Task, check_task
+
+Stage = Literal["source", "degrade", "respond", "score", "label", "export"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+_KEY = re.compile(rf"({'|'.join(STAGES)})(?:-({'|'.join(TASKS)}))?(?:-(.+))?-part-(\d{{5,}})(-lost)?")
+
+
+@dataclass(frozen=True, slots=True)
+class PartKey:
+    """One stage's work on one part.
+
+    Attributes:
+        stage: what is done.
+        part: number of the part.
+        task: None for a stage that has none.
+        model: None for a stage that isn't about one model.
+        lost: whether the work was given up as a whole.
+
+    Example:
+        >>> str(PartKey("score", 3, "det", "yolox_s"))
+        'score-det-yolox_s-part-00003'
+        >>> PartKey.parse("score-det-yolox_s-part-00003-lost")
+        PartKey(stage='score', part=3, task='det', model='yolox_s', lost=True)
+    """
+
+    stage: Stage
+    part: int
+    task: Task | None = None
+    model: str | None = None
+    lost: bool = False
+
+    def __str__(self) -> str:
+        words = [self.stage, self.task, self.model, f"part-{self.part:05d}", "lost" if self.lost else None]
+        return "-".join(word for word in words if word)
+
+    @classmethod
+    def parse(cls, text: str) -> PartKey | None:
+        """Return the key that was written as ``text``; None if it is none."""
+        found = _KEY.fullmatch(text)
+        if found is None:
+            return None
+        stage, task, model, part, lost = found.groups()
+        (known,) = (s for s in STAGES if s == stage)
+        return cls(known, int(part), check_task(task) if task else None, model, bool(lost))

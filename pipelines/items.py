@@ -1,0 +1,197 @@
+"""Work items: one stage's work on one part, with all that a worker needs to know.
+
+An item carries contents, never names that a worker would look up in files of its own: the run file, the zoo entries and the
+recipe as the client resolved them, and the hashes that the client planned with. A worker compares them with what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from miqd_builder.config import RunConfig
+from miqd_builder.store.keys import PartKey
+from miqd_builder.tasks import Task
+from miqd_builder.zoo.entry import ModelEntry
+
+if TYPE_CHECKING:
+    from miqd_builder.labeling.recipes import Recipe
+
+Inputs = Mapping[str, Any]
+"""What a part is made from, as its footer will say."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """What the items of one command share.
+
+    Attributes:
+        config: the resolved run file.
+        token: differs for every command, so that a worker that lives on opens the source again.
+        plugins: hash of the source of each module that distortions of the run come from.
+        distortions: hash of each distortion.
+    """
+
+    config: RunConfig
+    token: str
+    plugins: Mapping[str, str]
+    distortions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """A model and what its part of ``responses`` is made from.
+
+    Attributes:
+        entry: the zoo entry.
+        fingerprint: hash of what the entry meant when the run was planned.
+        inputs: of the part.
+    """
+
+    entry: ModelEntry
+    fingerprint: str
+    inputs: Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRecipe:
+    """The rules that turn responses into labels.
+
+    Attributes:
+        recipe: the rules.
+        fingerprint: hash of what they meant when the run was planned.
+        modules: hash of the source of each module with functions of the recipe.
+    """
+
+    recipe: Recipe
+    fingerprint: str
+    modules: Mapping[str, str]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> PlannedRecipe:
+        """Plan with a recipe as it is now."""
+        return cls(recipe, recipe.fingerprint(), recipe.modules())
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkItem:
+    """One stage's work on one part.
+
+    Attributes:
+        run: what the items of the command share.
+        part: number of the part.
+    """
+
+    run: PlannedRun
+    part: int
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """What the item is called: one key for each part of a table that it writes."""
+        raise NotImplementedError
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that it is about."""
+        return tuple(key.model for key in self.keys if key.model)
+
+    def split(self) -> Sequence[WorkItem]:
+        """Return smaller items that together are this one."""
+        return (self,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradePart(WorkItem):
+    """Render the degraded images of a part and write its part of ``variants``."""
+
+    inputs: Inputs
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """See :class:`WorkItem`."""
+        return (PartKey("degrade", self.part),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RespondPart(WorkItem):
+    """Run some models on the images of a part and write their parts of ``responses``.
+
+    Attributes:
+        task: of the models.
+        planned: the models; they share every image that is read.
+        tried: addresses of workers that could not build them.
+    """
+
+    task: Task
+    planned: tuple[PlannedModel, ...]
+    tried: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """See :class:`WorkItem`."""
+        return tuple(PartKey("respond", self.part, self.task, model.entry.name) for model in self.planned)
+
+    def split(self) -> Sequence[WorkItem]:
+        """Return an item for each model."""
+        return [replace(self, planned=(model,)) for model in self.planned]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorePart(WorkItem):
+    """Score one model's responses to a part.
+
+    Attributes:
+        task, model: whose responses.
+        recipe: the rules.
+        inputs: of the part of ``scores``.
+    """
+
+    task: Task
+    model: str
+    recipe: PlannedRecipe
+    inputs: Inputs
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """See :class:`WorkItem`."""
+        return (PartKey("score", self.part, self.task, self.model),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelPart(WorkItem):
+    """Aggregate the scores of a part over the models.
+
+    Attributes:
+        task: of the labels.
+        recipe: the rules.
+        inputs: of the part of ``labels``: the scores and the weight of each model.
+    """
+
+    task: Task
+    recipe: PlannedRecipe
+    inputs: Inputs
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """See :class:`WorkItem`."""
+        return (PartKey("label", self.part, self.task),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportPart(WorkItem):
+    """Write the images and label files of a part in the published form.
+
+    Attributes:
+        task: of the labels.
+        to: folder that holds the trees.
+    """
+
+    task: Task
+    to: Path
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """See :class:`WorkItem`."""
+        return (PartKey("export", self.part, self.task),)
