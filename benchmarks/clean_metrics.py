@@ -120,7 +120,7 @@ def measure_ap(model: Adapter, truth: COCO, folder: Path) -> tuple[int, dict[str
 def coco_results(image_id: int, answer: Detections) -> list[dict[str, object]]:
     """Return detections in the form of COCO's result files."""
     rows: list[dict[str, object]] = []
-    for index in range(len(answer.scores)):
+    for index in range(len(answer)):
         x1, y1, x2, y2 = answer.boxes[index].tolist()
         row: dict[str, object] = {
             "image_id": image_id,

@@ -24,14 +24,15 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from miqd_builder.labeling.aggregation import aggregate
-from miqd_builder.labeling.average_precision import Found, Iou, Objects, image_ap
+from miqd_builder.labeling.average_precision import Iou, image_ap
 from miqd_builder.labeling.recipes import RECIPES
 from miqd_builder.labeling.response_checks import check_responses
 from miqd_builder.labeling.scoring import score_responses
-from miqd_builder.responses import Classification, Detections
-from miqd_builder.sources import GroundTruth, SourceImage
+from miqd_builder.responses import Classification, DetectionBatch, Detections
+from miqd_builder.sources import Annotations, ClassLabel, SourceImage
 from miqd_builder.store.response_table import Answer, responses_table
 from miqd_builder.store.schema import ORIGINAL, VARIANTS
+from miqd_builder.tasks import Task
 
 HEIGHT, WIDTH = 480, 640
 CLASSES = np.array([1, 2, 3])
@@ -49,22 +50,24 @@ def main() -> None:
     print(
         f"{'us an image':8} {'all variants':>14} {'one image':>10} {'COCOeval, one image':>20} {'ratio':>14} {'difference':>11}"
     )
-    for iou in ("bbox", "segm"):
+    ious: tuple[Iou, ...] = ("bbox", "segm")
+    for iou in ious:
         compare(found, reference, iou)
     print("\nfaster-coco-eval, all images as one data set (one AP for all of them, not one each):")
-    for iou in ("bbox", "segm"):
+    for iou in ious:
         print(f"{iou:8} {faster_coco_eval(found, reference, iou):14.0f} us an image")
     print(f"\n{'rows/s of one core':28} " + " ".join(f"{name:>12}" for name in ["checks", *RECIPES, "labels"]))
-    for task in ("cls", "det", "ins"):
+    tasks: tuple[Task, ...] = ("cls", "det", "ins")
+    for task in tasks:
         rates = scoring(rng, task)
         print(f"{task + ', ' + rates.pop('what'):28} " + " ".join(f"{rate:12,.0f}" for rate in rates.values()))
 
 
-def compare(found: Found, reference: Objects, iou: Iou) -> None:
+def compare(found: DetectionBatch, reference: Detections, iou: Iou) -> None:
     """Print what an average precision costs here, with all variants in one call and one at a time, and in COCOeval."""
     image_ap(found, reference, iou=iou)  # compiles
     together, aps = timed(lambda: image_ap(found, reference, iou=iou).mean)
-    single = [image(found, i) for i in range(len(found))]
+    single = [found.image(i) for i in range(len(found))]
     alone, _ = timed(lambda: [image_ap(one, reference, iou=iou).mean for one in single])
     theirs, expected = timed(lambda: [coco_eval(one, reference, iou) for one in single[:COCOEVAL_IMAGES]])
     ours, alone, theirs = together / len(found), alone / len(found), theirs / len(expected)
@@ -92,28 +95,21 @@ def masks(filled: NDArray[np.floating]) -> list[bytes]:
     return [rle["counts"] for rle in coco_mask.frPyObjects(xywh, HEIGHT, WIDTH)]
 
 
-def objects(rng: np.random.Generator, n: int) -> Objects:
+def objects(rng: np.random.Generator, n: int) -> Detections:
     """A random reference."""
     filled = boxes(rng, n)
-    return Objects(HEIGHT, WIDTH, filled, rng.choice(CLASSES, n), masks(filled), np.zeros(n, bool))
+    return Detections(HEIGHT, WIDTH, filled, np.ones(n), rng.choice(CLASSES, n), masks(filled))
 
 
-def detections(rng: np.random.Generator, counts: list[int]) -> Found:
+def detections(rng: np.random.Generator, counts: list[int]) -> DetectionBatch:
     """Random detections in some images, by falling score."""
     filled = boxes(rng, sum(counts))
     scores = np.concatenate([np.sort(rng.random(n))[::-1] for n in counts])
-    return Found(np.cumsum([0, *counts]), filled, scores, rng.choice(CLASSES, sum(counts)), masks(filled))
+    ids = rng.choice(CLASSES, sum(counts))
+    return DetectionBatch(HEIGHT, WIDTH, np.cumsum([0, *counts]), filled, scores, ids, masks(filled))
 
 
-def image(found: Found, i: int) -> Found:
-    """One image of a batch."""
-    own = slice(int(found.offsets[i]), int(found.offsets[i + 1]))
-    assert found.masks is not None
-    offsets = np.array([0, own.stop - own.start])
-    return Found(offsets, found.boxes[own], found.scores[own], found.category_ids[own], found.masks[own])
-
-
-def coco_eval(found: Found, wanted: Objects, iou: Iou) -> float:
+def coco_eval(found: Detections, wanted: Detections, iou: Iou) -> float:
     """COCOeval's AP of one image, loading included as its users have to."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth, results = COCO(), COCO()
@@ -127,12 +123,12 @@ def coco_eval(found: Found, wanted: Objects, iou: Iou) -> float:
     return float(precision[precision > -1].mean())
 
 
-def faster_coco_eval(found: Found, wanted: Objects, iou: Iou) -> float:
+def faster_coco_eval(found: DetectionBatch, wanted: Detections, iou: Iou) -> float:
     """CPU microseconds an image of faster-coco-eval, all images in one call."""
     from faster_coco_eval import COCO as FasterCOCO
     from faster_coco_eval import COCOeval_faster
 
-    truth, results = datasets([image(found, i) for i in range(len(found))], wanted, iou)
+    truth, results = datasets([found.image(i) for i in range(len(found))], wanted, iou)
 
     def run() -> None:
         evaluation = COCOeval_faster(FasterCOCO(truth), FasterCOCO(truth).loadRes(results["annotations"]), iou)
@@ -144,7 +140,7 @@ def faster_coco_eval(found: Found, wanted: Objects, iou: Iou) -> float:
     return seconds / len(found) * 1e6
 
 
-def datasets(images: list[Found], wanted: Objects, iou: Iou) -> tuple[dict[str, Any], dict[str, Any]]:
+def datasets(images: list[Detections], wanted: Detections, iou: Iou) -> tuple[dict[str, Any], dict[str, Any]]:
     """Ground truth and results as COCO data sets."""
     listed = [{"id": i + 1, "height": HEIGHT, "width": WIDTH} for i in range(len(images))]
     base = {"images": listed, "categories": [{"id": int(c), "name": str(c)} for c in CLASSES], "info": {}}
@@ -152,13 +148,13 @@ def datasets(images: list[Found], wanted: Objects, iou: Iou) -> tuple[dict[str, 
     results = [
         shape(one, i, iou) | {"image_id": k + 1, "iscrowd": 0, "score": float(one.scores[i])}
         for k, one in enumerate(images)
-        for i in range(len(one.scores))
+        for i in range(len(one))
     ]
     numbered = [[row | {"id": i + 1} for i, row in enumerate(rows)] for rows in (truth, results)]
     return {**base, "annotations": numbered[0]}, {**base, "annotations": numbered[1]}
 
 
-def shape(side: Found | Objects, i: int, iou: Iou) -> dict[str, Any]:
+def shape(side: Detections, i: int, iou: Iou) -> dict[str, Any]:
     """An object as a COCO annotation."""
     x1, y1, x2, y2 = side.boxes[i].tolist()
     row = {"category_id": int(side.category_ids[i]), "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
@@ -166,12 +162,13 @@ def shape(side: Found | Objects, i: int, iou: Iou) -> dict[str, Any]:
     return row | ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": side.masks[i]}} if iou == "segm" else {})
 
 
-def scoring(rng: np.random.Generator, task: str) -> dict[str, Any]:
+def scoring(rng: np.random.Generator, task: Task) -> dict[str, Any]:
     """Rows a second of checking and scoring one model's responses by each recipe, and of the labels over some models."""
     names = [f"degradation_{i}" for i in range(250)]
-    sources = {str(i): source(rng, str(i)) for i in range(SOURCES)}
+    sources = {str(i): source(rng, task, str(i)) for i in range(SOURCES)}
     keys = [(i, name) for i in sources for name in (ORIGINAL, *names)]
-    responses = responses_table(task, [Answer(i, name, answer(rng, task), sources[i].label) for i, name in keys])
+    labels = {i: label.index for i, image in sources.items() if (label := image.truth_for("cls"))}
+    responses = responses_table(task, [Answer(i, name, answer(rng, task), labels.get(i)) for i, name in keys])
     sizes = dict.fromkeys(sources, (HEIGHT, WIDTH))
     rates: dict[str, Any] = {"what": "5 of 1000 classes" if task == "cls" else "30 detections, 10 true"}
     repeat = 20 if task == "cls" else 1
@@ -193,15 +190,16 @@ def scoring(rng: np.random.Generator, task: str) -> dict[str, Any]:
     return rates
 
 
-def source(rng: np.random.Generator, source_id: str) -> SourceImage:
-    """A source with ground truth of both kinds."""
-    true = objects(rng, 10)
-    assert true.masks is not None
-    truth = GroundTruth(HEIGHT, WIDTH, true.boxes, true.category_ids, true.crowd, tuple(true.masks))
-    return SourceImage(source_id, Path(source_id), label=int(rng.integers(1000)), truth=truth)
+def source(rng: np.random.Generator, task: Task, source_id: str) -> SourceImage:
+    """A source with ground truth for the task."""
+    if task == "cls":
+        return SourceImage(source_id, Path(source_id), ClassLabel(int(rng.integers(1000))))
+    filled = boxes(rng, 10)
+    truth = Annotations(HEIGHT, WIDTH, filled, rng.choice(CLASSES, 10), np.zeros(10, bool), masks(filled))
+    return SourceImage(source_id, Path(source_id), truth)
 
 
-def answer(rng: np.random.Generator, task: str) -> Classification | Detections:
+def answer(rng: np.random.Generator, task: Task) -> Classification | Detections:
     """A random response."""
     if task == "cls":
         odds = rng.random(1000) ** 30

@@ -34,7 +34,8 @@ from miqd_builder.zoo.adapters.base import Adapter
 from pipelines import model_part
 from pipelines.console import by_step
 from pipelines.context import open_zoo
-from pipelines.run import plan_degrade, plan_label, run_degrade, run_label
+from pipelines.planning import plan_degrade, plan_label
+from pipelines.run import run_degrade, run_label
 from pipelines.variant_images import PartImages
 
 ROOT = Path(__file__).resolve().parents[1]

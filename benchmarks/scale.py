@@ -31,7 +31,8 @@ from PIL import Image
 from miqd_builder.config import RunConfig, SourceConfig
 from miqd_builder.responses import Classification, Response
 from miqd_builder.store.folder import RunFolder
-from pipelines.run import plan_label, run_label
+from pipelines.planning import plan_label
+from pipelines.run import run_label
 from pipelines.schedulers import Report, Task, open_scheduler
 
 PARTS, MODELS, PER_PASS = 2000, 75, 8

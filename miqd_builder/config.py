@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from miqd_builder.errors import ConfigError, did_you_mean
-from miqd_builder.tasks import TASKS, Task, check_task
+from miqd_builder.limits import MAX_PIXELS
+from miqd_builder.tasks import check_task
 from miqd_builder.yaml_files import read_mapping
 
 WORKER_TIMEOUT = 600.0
@@ -26,13 +27,24 @@ class _Section(BaseModel):
 class SourceConfig(_Section):
     """Where the clean images and their ground truth are."""
 
-    kind: Literal["imagenet", "coco", "folder"]
+    kind: str
     images: Path
     labels: Path | None = None
     annotations: Path | None = None
     top_k_per_class: PositiveInt | None = None
     quality: Path | None = None
     category_ids: tuple[NonNegativeInt, ...] | None = Field(None, description="Pixel values of label PNGs that are classes.")
+    recursive: bool = Field(False, description="Whether images in subfolders count.")
+    max_pixels: PositiveInt = Field(MAX_PIXELS, description="Larger images are refused before they are decoded.")
+    options: dict[str, Any] = Field(default_factory=dict, description="For kinds of other packages.")
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        from miqd_builder.sources.registry import SOURCES
+
+        SOURCES.module(value)
+        return value
 
     @field_validator("category_ids", mode="before")
     @classmethod
@@ -47,17 +59,21 @@ class SourceConfig(_Section):
             ids += range(int(first), int(last) + 1) if is_range else [item]
         return ids
 
-    @property
-    def serves(self) -> tuple[Task, ...]:
-        """Tasks whose models can be run on such a source; all of them where it has no ground truth."""
-        return {"imagenet": ("cls",), "coco": ("cls", "det", "ins"), "folder": TASKS}[self.kind]  # type: ignore[return-value]
-
 
 class RoiConfig(_Section):
     """Where the regions of interest come from."""
 
-    kind: Literal["annotations", "masks", "saliency", "dino"] = "saliency"
+    kind: str = "saliency"
     path: Path | None = None
+    options: dict[str, Any] = Field(default_factory=dict, description="For kinds of other packages.")
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        from miqd_builder.roi.registry import ROI_KINDS
+
+        ROI_KINDS.module(value)
+        return value
 
 
 class RunConfig(_Section):

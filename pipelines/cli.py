@@ -65,7 +65,8 @@ def degrade(
     from miqd_builder.store.lock import refuse_if_held
     from pipelines import console
     from pipelines.degrade import write_contact_sheet
-    from pipelines.run import plan_degrade, run_degrade
+    from pipelines.planning import plan_degrade
+    from pipelines.run import run_degrade
 
     options = {"limit": limit, "images": images, "scheduler": scheduler, "workers": workers, "plugins": plugin}
     config = load(run, task, out, settings, **options)
@@ -107,7 +108,9 @@ def label(
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.store.lock import refuse_if_held
     from pipelines import console
-    from pipelines.run import OpenSchedulers, plan_label, run_label
+    from pipelines.open_schedulers import OpenSchedulers
+    from pipelines.planning import plan_label
+    from pipelines.run import run_label
 
     options = {
         "limit": limit,

@@ -14,7 +14,8 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.zoo.build import precision_of
 
 if TYPE_CHECKING:
-    from pipelines.run import Plan, StageSummary
+    from pipelines.planning import Plan
+    from pipelines.work import StageSummary
 
 out = Console(highlight=False, soft_wrap=True)
 MAX_NOTES = 5
@@ -32,6 +33,8 @@ def show_plan(plan: Plan) -> None:
         f"Source       {config.source.kind}, {plan.sources} of {len(context.sources.images)} images in {len(plan.parts)} parts"
     )
     show_notes(context.sources.notes)
+    for file in context.sources.refused:
+        out.print(f"Left out     {file.name} {file.reason}", style="yellow", markup=False)
     size = f", about {todo * BYTES_PER_IMAGE / 1e9:.1f} GB" if config.images == "png" and todo else ""
     out.print(
         f"Variants     {len(context.names)} an image: {plan.images_in(plan.parts)} in all, {todo} to render{size} "

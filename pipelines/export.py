@@ -24,6 +24,7 @@ from miqd_builder.tasks import check_task
 from pipelines.context import Context, open_context
 from pipelines.export_part import export_part, place
 from pipelines.items import ExportPart
+from pipelines.model_part import class_index
 from pipelines.progress import progress
 from pipelines.schedulers import open_scheduler
 
@@ -197,7 +198,7 @@ def _split_row(context: Context, task: str, source: SourceImage, quality: Mappin
     if task != "cls":
         return (published.stem(task, source.source_id),)
     folder_is_class = context.config.source.labels is None
-    category = source.path.parent.name if folder_is_class else str(source.label)
+    category = source.path.parent.name if folder_is_class else str(class_index(source))
     return source.path.name, *quality.get(source.source_id, (category, ""))
 
 

@@ -44,8 +44,14 @@ def responses_inputs(context: Context, task: Task, ids: Sequence[str], entry: Mo
     }
 
 
+def class_index(source: SourceImage) -> int | None:
+    """Return the class that an image is labelled with; None without one."""
+    truth = source.truth_for("cls")
+    return None if truth is None else truth.index
+
+
 def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> str:
-    return fingerprint_of(context.source_fingerprint(source), str(source.label) if task == "cls" else "")
+    return fingerprint_of(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
 
 
 def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
@@ -125,7 +131,7 @@ class ModelPart:
         except Exception:
             responses = [self._look_at_one(adapter, source, image) for image in images]
         self.answers += [
-            Answer(source.source_id, name, response, source.label)
+            Answer(source.source_id, name, response, class_index(source))
             for (name, _), response in zip(images, responses, strict=True)
             if response is not None
         ]

@@ -69,9 +69,10 @@ def load_tasks(
 
 def _describes(config: RunConfig, task: Task) -> bool:
     """Tell whether a run file has models of a task, and a source for them."""
+    from miqd_builder.sources import SOURCES
     from pipelines.context import open_zoo
 
-    return task in config.source.serves and open_zoo(config).has(config.models, task)
+    return open_zoo(config).has(config.models, task) and task in SOURCES[config.source.kind].tasks
 
 
 def run_folder(run: Path | None, out: str | None, settings: list[str] | None, task: str | None) -> str:

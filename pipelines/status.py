@@ -84,8 +84,8 @@ def show_failures(folder: RunFolder, *, full: bool) -> int:
     if failures:
         out.print(f"{len(failures)} quarantined; the next run tries them again.", style="yellow")
     for failure in failures if full else []:
-        what = " ".join(filter(None, (failure.source_id, failure.model)))
-        out.print(f"  {failure.stage} {what}: {failure.error}: {failure.message}")
+        what = " ".join(filter(None, (failure.stage, failure.source_id, failure.model)))
+        out.print(f"  {what}: {failure.error}: {failure.message}")
     return len(failures)
 
 

@@ -6,7 +6,6 @@ The loops are compiled by numba (:mod:`miqd_builder.labeling.matching`); mask Io
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqd_builder.labeling.matching import average_precisions, box_overlaps
-from miqd_builder.responses import MAX_DETECTIONS
+from miqd_builder.responses import MAX_DETECTIONS, DetectionBatch, Detections
 
 Iou = Literal["bbox", "segm"]
 
@@ -22,56 +21,6 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = 101
 MASKS_AT_ONCE = 500
 """Detections in one call of pycocotools' IoU: enough to hide the call, few enough for the parsed masks to stay in the cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Objects:
-    """What an image is compared with: the objects of one image, annotated or detected.
-
-    Attributes:
-        height, width: size of the image in pixels.
-        boxes: float64 ``(n, 4)``, x1, y1, x2, y2 in pixels.
-        category_ids: int64 ``(n,)``.
-        masks: COCO compressed RLE counts of the full image size, one for each box; None where only boxes are known.
-        crowd: bool ``(n,)``: regions that neither reward nor punish a detection.
-    """
-
-    height: int
-    width: int
-    boxes: NDArray[np.float64]
-    category_ids: NDArray[np.int64]
-    masks: Sequence[bytes] | None
-    crowd: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.category_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Detections in many images of one size, such as all variants of a source, one after the other.
-
-    Attributes:
-        offsets: int64 ``(images + 1,)``; image i has the detections ``offsets[i]:offsets[i + 1]``.
-        boxes: float64 ``(n, 4)``, x1, y1, x2, y2 in pixels.
-        scores: float64 ``(n,)``.
-        category_ids: int64 ``(n,)``.
-        masks: COCO compressed RLE counts of the full image size, one for each box; None where only boxes are known.
-    """
-
-    offsets: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    category_ids: NDArray[np.int64]
-    masks: Sequence[bytes] | None
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Number of detections in each image."""
-        return np.diff(self.offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +56,7 @@ class ImageAP:
         return values.mean(axis=1) if self.classes.size else np.full(len(values), np.nan)
 
 
-def image_ap(detections: Found, reference: Objects, *, iou: Iou) -> ImageAP:
+def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, iou: Iou) -> ImageAP:
     """Return the average precision of each image's detections against one reference.
 
     For each class of the reference and each IoU threshold: detections by falling score (ties in the given order, at most
@@ -115,8 +64,8 @@ def image_ap(detections: Found, reference: Objects, *, iou: Iou) -> ImageAP:
     classes that the reference lacks don't count, as in COCOeval.
 
     Args:
-        detections: what a model said about one or many images.
-        reference: what counts as right in all of them.
+        detections: what a model said about many images, or about a single one.
+        reference: what counts as right in all of them; its scores don't matter.
         iou: overlap of boxes or of masks.
 
     Returns:
@@ -126,32 +75,31 @@ def image_ap(detections: Found, reference: Objects, *, iou: Iou) -> ImageAP:
         ValueError: ``iou`` is neither bbox nor segm, or masks are asked for and missing.
 
     Example:
-        >>> box = np.array([[0.0, 0, 20, 20]])
-        >>> cat = np.array([1])
-        >>> reference = Objects(40, 40, box, cat, None, np.array([False]))
-        >>> boxes = np.vstack([box, [[0, 0, 20, 13]]])  # one image finds it exactly, the other but 65 % of it
-        >>> found = Found(np.array([0, 1, 2]), boxes, np.ones(2), np.ones(2, int), None)
-        >>> image_ap(found, reference, iou="bbox").mean
+        >>> box, category = np.array([[0.0, 0, 20, 20]]), np.array([1])
+        >>> reference = Detections(40, 40, box, np.ones(1), category)
+        >>> part = Detections(40, 40, np.array([[0.0, 0, 20, 13]]), np.ones(1), category)  # 65 % of the object
+        >>> image_ap(DetectionBatch.of([reference, part]), reference, iou="bbox").mean
         array([1. , 0.4])
     """
     if iou not in ("bbox", "segm"):
         raise ValueError(f"expected iou to be bbox or segm, got {iou!r}")
-    classes = np.unique(reference.category_ids[~reference.crowd])
+    batch = DetectionBatch.of([detections]) if isinstance(detections, Detections) else detections
+    wanted, crowd = reference.category_ids.astype(np.int64, copy=False), reference.is_crowd
+    classes = np.unique(wanted[~crowd])
     if not classes.size:
-        return ImageAP(classes, np.empty((len(detections), len(IOU_THRESHOLDS), 0)))
+        return ImageAP(classes, np.empty((len(batch), len(IOU_THRESHOLDS), 0)))
     if iou == "segm":
-        overlaps = _mask_overlaps(detections, reference, classes)
+        overlaps = _mask_overlaps(batch, reference, classes)
     else:
-        overlaps = box_overlaps(
-            detections.boxes, detections.category_ids, reference.boxes, reference.category_ids, reference.crowd
-        )
+        boxes = reference.boxes.astype(np.float64, copy=False)
+        overlaps = box_overlaps(batch.boxes, batch.category_ids, boxes, wanted, crowd)
     precision = average_precisions(
-        detections.offsets,
-        detections.scores,
-        detections.category_ids,
+        batch.offsets,
+        batch.scores,
+        batch.category_ids,
         overlaps,
-        reference.category_ids,
-        reference.crowd,
+        wanted,
+        crowd,
         classes,
         IOU_THRESHOLDS,
         RECALL_LEVELS,
@@ -160,20 +108,21 @@ def image_ap(detections: Found, reference: Objects, *, iou: Iou) -> ImageAP:
     return ImageAP(classes, precision)
 
 
-def _mask_overlaps(detections: Found, reference: Objects, classes: NDArray[np.int64]) -> NDArray[np.float64]:
+def _mask_overlaps(batch: DetectionBatch, reference: Detections, classes: NDArray[np.int64]) -> NDArray[np.float64]:
     """IoU of masks of the same class, in calls of pycocotools that share the parsed references among many images."""
     from pycocotools import mask as coco_mask
 
-    found_masks, wanted_masks = detections.masks, reference.masks
+    found_masks, wanted_masks = batch.masks, reference.masks
     if found_masks is None or wanted_masks is None:
         raise ValueError("mask IoU needs masks on both sides, got boxes only")
     size = [reference.height, reference.width]
-    overlaps = np.zeros((len(detections.category_ids), len(reference)))
+    is_crowd = reference.is_crowd
+    overlaps = np.zeros((len(batch.category_ids), len(reference)))
     for category in classes:
-        rows = np.flatnonzero(detections.category_ids == category)
+        rows = np.flatnonzero(batch.category_ids == category)
         columns = np.flatnonzero(reference.category_ids == category)
         wanted = [{"size": size, "counts": wanted_masks[i]} for i in columns.tolist()]
-        crowd = reference.crowd[columns].astype(np.uint8)
+        crowd = is_crowd[columns].astype(np.uint8)
         for chunk in np.split(rows, range(MASKS_AT_ONCE, len(rows), MASKS_AT_ONCE)):
             found = [{"size": size, "counts": found_masks[i]} for i in chunk.tolist()]
             if found:

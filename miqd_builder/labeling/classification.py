@@ -28,8 +28,8 @@ def score_classes(responses: pa.Table, sources: Mapping[str, SourceImage], recip
     consistency = np.full(len(source), np.nan)
     compare = class_consistency(recipe.class_consistency)
     consistency[known] = compare(answers.take(known), answers.take(original_of[source[known]]))
-    labels = [sources[source_id].label for source_id in ids.dictionary.to_pylist()]
-    truth = np.array([np.nan if label is None else label for label in labels], np.float64)[source]
+    labels = [sources[source_id].truth_for("cls") for source_id in ids.dictionary.to_pylist()]
+    truth = np.array([np.nan if label is None else label.index for label in labels], np.float64)[source]
     accuracy = np.where(np.isnan(truth), np.nan, answers.top_ids[:, 0] == truth)
     return {"consistency": consistency, "accuracy": accuracy}
 

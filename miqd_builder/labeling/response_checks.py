@@ -18,6 +18,7 @@ from miqd_builder.labeling.run_lengths import pixels_of_masks
 from miqd_builder.responses import MAX_DETECTIONS
 from miqd_builder.store.response_table import TOP
 from miqd_builder.store.schema import RESPONSES
+from miqd_builder.tasks import Task
 
 Size = tuple[int, int]
 Problem = tuple[NDArray[np.integer], str]
@@ -27,7 +28,7 @@ ROUNDING = 1e-4
 """How far five float32 probabilities may sum above 1."""
 
 
-def check_responses(task: str, responses: pa.Table, sizes: Mapping[str, Size | None], degradations: Collection[str]) -> None:
+def check_responses(task: Task, responses: pa.Table, sizes: Mapping[str, Size | None], degradations: Collection[str]) -> None:
     """Refuse responses that can't be scored.
 
     Args:
@@ -53,7 +54,7 @@ def _columns(schema: pa.Schema) -> str:
 
 
 def _problems(
-    task: str, responses: pa.Table, sizes: Mapping[str, Size | None], degradations: Collection[str]
+    task: Task, responses: pa.Table, sizes: Mapping[str, Size | None], degradations: Collection[str]
 ) -> Iterator[Problem]:
     """All checks, each only after those that it relies on."""
     table = responses.combine_chunks()

@@ -16,12 +16,13 @@ from miqd_builder.labeling.recipes import Recipe
 from miqd_builder.labeling.segmentation import score_segmentations
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.schema import ORIGINAL, SCORE_COLUMNS, SCORES
+from miqd_builder.tasks import Task
 
 Columns = dict[str, NDArray[np.float64]]
 Scorer = Callable[[pa.Table, Mapping[str, SourceImage], Recipe], Columns]
 """Responses, sources by id and the rules, to the task's columns of scores in row order; NaN where there is none."""
 
-SCORERS: dict[str, Scorer] = {
+SCORERS: dict[Task, Scorer] = {
     "cls": score_classes,
     "det": functools.partial(score_detections, iou="bbox"),
     "ins": functools.partial(score_detections, iou="segm"),
@@ -29,7 +30,7 @@ SCORERS: dict[str, Scorer] = {
 }
 
 
-def score_responses(task: str, responses: pa.Table, sources: Mapping[str, SourceImage], recipe: Recipe) -> pa.Table:
+def score_responses(task: Task, responses: pa.Table, sources: Mapping[str, SourceImage], recipe: Recipe) -> pa.Table:
     """Return the scores of one model's responses, in their row order.
 
     Rows of the original image are scored too: their consistency is 1, their accuracy is the clean one. A source whose original

@@ -95,7 +95,7 @@ def score_segmentations(responses: pa.Table, sources: Mapping[str, SourceImage])
 
 def _true_maps(answers: Mapping[str, Segmentation], sources: Mapping[str, SourceImage]) -> dict[str, ReferenceMap]:
     """Label PNGs by source, read in the size that a model's answer has."""
-    maps = {source_id: sources[source_id].label_map for source_id in answers}
+    maps = {source_id: sources[source_id].truth_for("seg") for source_id in answers}
     return {i: ReferenceMap.of(m.read(answers[i].height, answers[i].width)) for i, m in maps.items() if m is not None}
 
 

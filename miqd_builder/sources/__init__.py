@@ -1,6 +1,21 @@
-"""Source images and their ground truth: ImageNet, COCO, or a bare folder."""
+"""Source images and their ground truth: ImageNet, COCO, a bare folder, or what other packages bring."""
 
-from miqd_builder.sources.base import GroundTruth, SourceImage, SourceSet
-from miqd_builder.sources.registry import open_source
+from miqd_builder.sources.base import SourceImage, SourceSet
+from miqd_builder.sources.files import RefusedFile
+from miqd_builder.sources.label_maps import LabelMap
+from miqd_builder.sources.registry import SOURCES, SourceKind, check_serves, open_source
+from miqd_builder.sources.truth import Annotations, ClassLabel, Truth
 
-__all__ = ["GroundTruth", "SourceImage", "SourceSet", "open_source"]
+__all__ = [
+    "SOURCES",
+    "Annotations",
+    "ClassLabel",
+    "LabelMap",
+    "RefusedFile",
+    "SourceImage",
+    "SourceKind",
+    "SourceSet",
+    "Truth",
+    "check_serves",
+    "open_source",
+]

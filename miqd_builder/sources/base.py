@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.errors import ConfigError, UnreadableImageError
-from miqd_builder.images import IMAGE_SUFFIXES, decode_image
+from miqd_builder.errors import UnreadableImageError
+from miqd_builder.images import decode_image
+from miqd_builder.limits import MAX_PIXELS
+from miqd_builder.sources.files import NamedFile, RefusedFile
+from miqd_builder.sources.files import some as some
 from miqd_builder.sources.label_maps import LabelMap
-
-_UNSAFE = re.compile(r"[\x00-\x1f/\\:*?\"<>|=]")
-
-
-@dataclass(frozen=True, slots=True)
-class GroundTruth:
-    """Annotated objects of one image.
-
-    Attributes:
-        height, width: size of the image in pixels, as the annotation file states it.
-        boxes: float64 ``(n, 4)``, x1, y1, x2, y2 in pixels.
-        category_ids: int64 ``(n,)``.
-        crowd: bool ``(n,)``, True for regions that COCOeval ignores.
-        masks: COCO compressed RLE ``counts`` of the full image size, one for each box.
-    """
-
-    height: int
-    width: int
-    boxes: NDArray[np.float64]
-    category_ids: NDArray[np.int64]
-    crowd: NDArray[np.bool_]
-    masks: tuple[bytes, ...]
-
-    def fingerprint(self) -> str:
-        """Return a hash of everything that a score can depend on."""
-        digest = hashlib.sha256(f"{self.height} {self.width}".encode())
-        for array in (self.boxes, self.category_ids, self.crowd):
-            digest.update(array.tobytes())
-        for counts in self.masks:
-            digest.update(counts + b" ")
-        return digest.hexdigest()
+from miqd_builder.sources.truth import Annotations, ClassLabel, Truth
+from miqd_builder.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +26,47 @@ class SourceImage:
     """One clean image.
 
     Attributes:
-        source_id: the file's stem, unique in its source.
+        source_id: the file's stem, unique in its source; with subfolders their names before it.
         path: where the file is.
-        label: class index of an image classification data set, None without one.
-        truth: annotated objects, None for an image without annotations.
-        label_map: classes of the pixels, None for an image without a label PNG.
+        truth: what is known of the image, None for one without ground truth.
+        max_pixels: a larger image is refused before it is decoded.
     """
 
     source_id: str
     path: Path
-    label: int | None = None
-    truth: GroundTruth | None = None
-    label_map: LabelMap | None = None
+    truth: Truth | None = None
+    max_pixels: int = MAX_PIXELS
+
+    @overload
+    def truth_for(self, task: Literal["cls"]) -> ClassLabel | None: ...
+    @overload
+    def truth_for(self, task: Literal["det", "ins"]) -> Annotations | None: ...
+    @overload
+    def truth_for(self, task: Literal["seg"]) -> LabelMap | None: ...
+    @overload
+    def truth_for(self, task: Task) -> Truth | None: ...
+    def truth_for(self, task: Task) -> Truth | None:
+        """Return the ground truth if it serves the task, else None."""
+        return self.truth if self.truth is not None and task in self.truth.tasks else None
 
     def read(self) -> NDArray[np.uint8]:
         """Return the pixels, uint8 ``(height, width, 3)`` RGB, in the orientation that the file's EXIF data ask for.
 
         Raises:
-            UnreadableImageError: the file is gone, damaged, or of another size than its annotations say; or its label PNG
-                can't be used.
+            UnreadableImageError: the file is gone, damaged, too large, or of another size than its annotations say; or its
+                ground truth can't be used: a malformed segmentation, a damaged label PNG.
         """
-        pixels = decode_image(self._bytes(), self.path.name)
-        if self.truth is not None and pixels.shape[:2] != (self.truth.height, self.truth.width):
-            height, width = pixels.shape[:2]
-            raise UnreadableImageError(
-                f"Image '{self.path.name}' is {width}x{height} pixels, its annotations are for "
-                f"{self.truth.width}x{self.truth.height}: use the image that was annotated."
-            )
-        if self.label_map is not None:
-            self.label_map.values(*pixels.shape[:2])
+        pixels = decode_image(self._bytes(), self.path.name, self.max_pixels)
+        height, width = pixels.shape[:2]
+        if annotated := self.truth_for("det"):
+            if (height, width) != (annotated.height, annotated.width):
+                raise UnreadableImageError(
+                    f"Image '{self.path.name}' is {width}x{height} pixels, its annotations are for "
+                    f"{annotated.width}x{annotated.height}: use the image that was annotated."
+                )
+            annotated.detections(masks=True)  # decoded here so that a malformed one costs this image, not a part's scores
+        if label_map := self.truth_for("seg"):
+            label_map.values(height, width)
         return pixels
 
     def file_sha256(self) -> str:
@@ -93,7 +78,8 @@ class SourceImage:
 
     def truth_fingerprint(self) -> str:
         """Return a hash of all ground truth of the image, whatever its kind."""
-        known = (self.label, *(t and t.fingerprint() for t in (self.truth, self.label_map)))
+        label, annotated, label_map = self.truth_for("cls"), self.truth_for("det"), self.truth_for("seg")
+        known = (label and label.index, *(t and t.fingerprint() for t in (annotated, label_map)))
         return hashlib.sha256(str(known).encode()).hexdigest()
 
     def _bytes(self) -> bytes:
@@ -111,11 +97,13 @@ class SourceSet:
         images: the images.
         category_ids: ids of the annotated categories, rising; None where the source has no annotations.
         notes: what a user should know of the source, one line each (images without annotations, unused labels, ...).
+        refused: files of the source that can't be used.
     """
 
     images: tuple[SourceImage, ...]
     category_ids: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    refused: tuple[RefusedFile, ...] = ()
     by_id: dict[str, SourceImage] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -126,43 +114,11 @@ class SourceSet:
         return self if limit is None else replace(self, images=self.images[:limit])
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Return the image files directly below a folder, sorted by stem.
-
-    Raises:
-        ConfigError: the folder doesn't exist or holds no image.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"Image folder '{folder}' doesn't exist: set source.images to the folder that holds the images.")
-    files = sorted(
-        (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()), key=lambda p: (p.stem, p.name)
-    )
-    if not files:
-        raise ConfigError(f"Image folder '{folder}' holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}).")
-    return files
-
-
 def sorted_images(images: Iterable[SourceImage]) -> tuple[SourceImage, ...]:
-    """Sort by id after checking that every id is unique and safe as a folder name.
-
-    Raises:
-        ConfigError: two files have one stem, or a stem can't name a folder.
-    """
-    ordered = sorted(images, key=lambda image: image.source_id)
-    for image in ordered:
-        if _UNSAFE.search(image.source_id) or image.source_id.startswith("."):
-            raise ConfigError(
-                f"Image name {image.path.name!r} can't be used as an id: rename it without control or path characters."
-            )
-    for one, two in itertools.pairwise(ordered):
-        if one.source_id == two.source_id:
-            raise ConfigError(
-                f"Images '{one.path.name}' and '{two.path.name}' share the id '{one.source_id}': rename or remove one of them."
-            )
-    return tuple(ordered)
+    """Sort images by id."""
+    return tuple(sorted(images, key=lambda image: image.source_id))
 
 
-def some(items: Sequence[object], shown: int = 3) -> str:
-    """List the first few items of many, for messages."""
-    rest = f" and {len(items) - shown} more" if len(items) > shown else ""
-    return ", ".join(f"'{item}'" for item in items[:shown]) + rest
+def source_image(file: NamedFile, truth: Truth | None, max_pixels: int) -> SourceImage:
+    """Return the image of a file, with its ground truth."""
+    return SourceImage(file.source_id, file.path, truth, max_pixels)

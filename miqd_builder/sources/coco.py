@@ -2,125 +2,119 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-from collections import defaultdict
-from pathlib import Path
+import os
+from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
-from miqd_builder.sources.base import GroundTruth, SourceImage, SourceSet, some, sorted_images
+from miqd_builder.sources.base import SourceSet, sorted_images, source_image
+from miqd_builder.sources.coco_json import Instances, read_instances
+from miqd_builder.sources.files import (
+    NamedFile,
+    RefusedFile,
+    check_folder,
+    is_file,
+    is_hidden,
+    left_out,
+    nothing_left,
+    printable,
+    some,
+    usable,
+)
+from miqd_builder.sources.registry import SourceKind, refuse_category_ids
+from miqd_builder.sources.truth import Annotations
+
+Entry = dict[str, Any]
 
 
 def open_coco(config: SourceConfig) -> SourceSet:
     """List the images of a COCO annotation file that are in the folder.
 
     Images without annotations have no ground truth (their accuracy stays empty). Boxes that reach over the image's border are
-    kept as they are, as COCOeval does.
+    kept as they are, as COCOeval does. No mask is decoded.
 
     Raises:
         ConfigError: a file is missing or malformed, an annotation lies outside its image, or no listed image is in the folder.
     """
+    refuse_category_ids(config)
     if config.annotations is None:
         raise ConfigError("Source kind 'coco' needs annotations: set source.annotations to the instances json.")
-    if not config.images.is_dir():
-        raise ConfigError(
-            f"Image folder '{config.images}' doesn't exist: set source.images to the folder that holds the images."
-        )
-    coco = _load(config.annotations)
-    rows = defaultdict(list)
-    for annotation in coco.anns.values():
-        rows[annotation["image_id"]].append(annotation)
-    unknown = sorted(set(rows) - set(coco.imgs))
-    if unknown:
-        raise ConfigError(f"'{config.annotations.name}' annotates image ids that it doesn't list: {some(unknown)}.")
-    images, absent = [], []
-    for info in coco.imgs.values():
-        path = _inside(config.images, info["file_name"])
-        if not path.is_file():
-            absent.append(info["file_name"])
-            continue
-        truth = _ground_truth(coco, info, rows[info["id"]]) if rows[info["id"]] else None
-        images.append(SourceImage(path.stem, path, truth=truth))
-    if not images:
-        raise ConfigError(f"None of the {len(coco.imgs)} images of '{config.annotations.name}' is in '{config.images}'.")
+    check_folder(config.images)
+    instances = read_instances(config.annotations)
+    listed, outside = _listed(config, instances.images)
+    absent = [printable(file.name) for file, _ in listed if not is_file(file.path)]
+    present = {id(file): entry for file, entry in listed if is_file(file.path)}
+    files, refused = usable(file for file, _ in listed if id(file) in present)
+    refused = sorted([*outside, *refused], key=lambda file: file.name)
+    if not files:
+        if refused:
+            raise nothing_left(config.images, refused)
+        raise ConfigError(f"None of the {len(listed)} images of '{config.annotations.name}' is in '{config.images}'.")
+    images = [source_image(file, _annotations(instances, present[id(file)]), config.max_pixels) for file in files]
     bare = sum(image.truth is None for image in images)
     notes = []
     if absent:
-        notes.append(
-            f"{len(absent)} of {len(coco.imgs)} annotated images are not in the folder and are left out: {some(absent)}."
-        )
+        notes.append(f"{len(absent)} of {len(listed)} annotated images are not in the folder and are left out: {some(absent)}.")
     if bare:
         notes.append(f"{bare} of {len(images)} images have no annotations: their accuracy stays empty.")
-    return SourceSet(sorted_images(images), tuple(sorted(coco.cats)), tuple(notes))
+    return SourceSet(
+        sorted_images(images),
+        tuple(sorted(instances.category_ids)),
+        (*notes, *left_out(refused)),
+        refused=tuple(refused),
+    )
 
 
-def _load(path: Path) -> Any:
-    from pycocotools.coco import COCO
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Annotation file '{path}' can't be read ({error.strerror}): set source.annotations.") from None
-    except ValueError as error:
-        raise ConfigError(f"Annotation file '{path}' is no valid JSON ({error}).") from None
-    missing = [key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise ConfigError(f"Annotation file '{path}' has no '{missing[0]}': expected a COCO instances json.")
-    for key in ("images", "annotations", "categories"):
-        ids = [entry.get("id") for entry in content[key]]
-        if len(set(ids)) != len(ids):
-            twice = next(i for i in ids if ids.count(i) > 1)
-            raise ConfigError(f"Annotation file '{path}' lists the id {twice} twice under '{key}'.")
-    coco = COCO()
-    coco.dataset = content
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-    return coco
+def _listed(config: SourceConfig, entries: Iterable[Entry]) -> tuple[list[tuple[NamedFile, Entry]], list[RefusedFile]]:
+    """Name the listed files that aren't hidden; refuse those outside the image folder."""
+    listed, outside = [], []
+    for entry in entries:
+        name = os.path.normpath(entry["file_name"])
+        if PurePath(name).is_absolute() or PurePath(name).parts[:1] in ((), ("..",)):
+            reason = "is outside the image folder: list the images by their paths below source.images"
+            outside.append(RefusedFile(printable(entry["file_name"]), reason))
+        elif not is_hidden(name):
+            listed.append((NamedFile.below(config.images, name, recursive=config.recursive), entry))
+    return listed, outside
 
 
-def _inside(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()) and not path.is_symlink():
-        raise ConfigError(f"Annotation file names an image outside the image folder: {name!r}.")
-    return path
+def _size(entry: Entry) -> tuple[int, int]:
+    height, width = entry.get("height"), entry.get("width")
+    if not isinstance(height, int | float) or not isinstance(width, int | float) or not (height >= 1 and width >= 1):
+        raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
+    return int(height), int(width)
 
 
-def _ground_truth(coco: Any, info: dict[str, Any], annotations: list[dict[str, Any]]) -> GroundTruth:
-    height, width = int(info["height"]), int(info["width"])
-    annotations = sorted(annotations, key=lambda a: a["id"])
+def _annotations(instances: Instances, entry: Entry) -> Annotations | None:
+    annotations = instances.annotations.get(entry["id"])
+    if not annotations:
+        return None
+    height, width = _size(entry)
     boxes = np.array([a["bbox"] for a in annotations], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     outside = (boxes[:, 0] >= width) | (boxes[:, 1] >= height) | (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0)
     for annotation, is_outside in zip(annotations, outside, strict=True):
         if is_outside or not np.isfinite(annotation["bbox"]).all():
             raise ConfigError(
-                f"Annotation {annotation['id']} lies outside its image '{info['file_name']}' ({width}x{height}): "
+                f"Annotation {annotation['id']} lies outside its image '{entry['file_name']}' ({width}x{height}): "
                 f"bbox {annotation['bbox']}. Correct or remove it."
             )
-        if annotation["category_id"] not in coco.cats:
+        if annotation["category_id"] not in instances.category_ids:
             raise ConfigError(f"Annotation {annotation['id']} has the unknown category_id {annotation['category_id']}.")
-    return GroundTruth(
+    return Annotations(
         height=height,
         width=width,
         boxes=boxes,
         category_ids=np.array([a["category_id"] for a in annotations], np.int64),
         crowd=np.array([bool(a.get("iscrowd", 0)) for a in annotations], np.bool_),
-        masks=tuple(_mask_counts(coco, annotation, height, width) for annotation in annotations),
+        outlines=tuple(a.get("segmentation") or tuple(a["bbox"]) for a in annotations),
+        ids=tuple(a["id"] for a in annotations),
+        image=printable(entry["file_name"]),
     )
 
 
-def _mask_counts(coco: Any, annotation: dict[str, Any], height: int, width: int) -> bytes:
-    """RLE counts of an annotation's mask; one without a segmentation gets its box, as pycocotools' loadRes does."""
-    from pycocotools import mask as coco_mask
-
-    if not annotation.get("segmentation"):
-        rle = coco_mask.frPyObjects([annotation["bbox"]], height, width)[0]
-    else:
-        rle = coco.annToRLE(annotation)
-    counts = rle["counts"]
-    return counts.encode() if isinstance(counts, str) else bytes(counts)
+COCO = SourceKind(open_coco, ("cls", "det", "ins"))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from miqd_builder.errors import UnreadableImageError
+from miqd_builder.images import PILLOW_LIMIT, open_image
 from miqd_builder.responses import Segmentation
+from miqd_builder.tasks import Task
 
 IGNORED = 255
 """Pixel value that never is a class."""
@@ -29,6 +31,8 @@ class LabelMap:
         path: the file. Its pixel values are class numbers: grey values, or the indices of a palette (not its colours).
         category_ids: the values that are classes; None means all. Other values, and 255 always, mark pixels that don't count.
     """
+
+    tasks: ClassVar[frozenset[Task]] = frozenset({"seg"})
 
     path: Path
     category_ids: tuple[int, ...] | None = None
@@ -47,13 +51,25 @@ class LabelMap:
 
     def values(self, height: int, width: int) -> NDArray[np.int32]:
         """Return the pixel values as they are in the file, int32 ``(height, width)``; errors as for :meth:`read`."""
-        values = self._decode()
-        if values.shape != (height, width):
+        try:
+            with open_image(self._bytes(), height * width, ["PNG"]) as image:
+                if (image.height, image.width) != (height, width):
+                    raise UnreadableImageError(
+                        f"Label map '{self.path.name}' is {image.width}x{image.height} pixels, its image {width}x{height}: "
+                        "use the map of this image."
+                    )
+                with PILLOW_LIMIT.lifted_for(height * width):
+                    image.load()
+        except UnidentifiedImageError:
+            raise UnreadableImageError(f"Label map '{self.path.name}' is no PNG: write the classes as a PNG.") from None
+        except (OSError, SyntaxError, ValueError) as error:
+            raise UnreadableImageError(f"Label map '{self.path.name}' is damaged ({error}): copy it again.") from error
+        if image.mode not in ONE_CHANNEL:
             raise UnreadableImageError(
-                f"Label map '{self.path.name}' is {values.shape[1]}x{values.shape[0]} pixels, its image {width}x{height}: "
-                "use the map of this image."
+                f"Label map '{self.path.name}' holds colours (mode {image.mode}), not class numbers: "
+                "save it as a grey or palette PNG."
             )
-        return values
+        return np.asarray(image).astype(np.int32)
 
     def fingerprint(self) -> str:
         """Return a hash of everything that a score can depend on; a file that can't be read gets one of its own."""
@@ -62,21 +78,6 @@ class LabelMap:
         except UnreadableImageError:
             content = "unreadable"
         return f"{content} {self.category_ids}"
-
-    def _decode(self) -> NDArray[np.int32]:
-        try:
-            with Image.open(io.BytesIO(self._bytes()), formats=["PNG"]) as image:
-                image.load()
-        except (UnidentifiedImageError, ImportError):  # ImportError: see miqd_builder.images
-            raise UnreadableImageError(f"Label map '{self.path.name}' is no PNG: write the classes as a PNG.") from None
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise UnreadableImageError(f"Label map '{self.path.name}' is damaged ({error}): copy it again.") from error
-        if image.mode not in ONE_CHANNEL:
-            raise UnreadableImageError(
-                f"Label map '{self.path.name}' holds colours (mode {image.mode}), not class numbers: "
-                "save it as a grey or palette PNG."
-            )
-        return np.asarray(image).astype(np.int32)
 
     def _bytes(self) -> bytes:
         try:

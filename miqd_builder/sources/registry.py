@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
+from miqd_builder.registry import Registry
 from miqd_builder.sources.base import SourceSet
-from miqd_builder.sources.coco import open_coco
-from miqd_builder.sources.folder import open_folder
-from miqd_builder.sources.imagenet import open_imagenet
+from miqd_builder.sources.files import id_problem, printable
+from miqd_builder.tasks import TASKS, Task
 
-OPENERS: dict[str, Callable[[SourceConfig], SourceSet]] = {"imagenet": open_imagenet, "coco": open_coco, "folder": open_folder}
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A kind of sources.
+
+    Attributes:
+        open: lists a source: the section ``source`` of a run file in, images with their ground truth out.
+        tasks: that may be run on it; a task without ground truth gets labels of consistency only.
+    """
+
+    open: Callable[[SourceConfig], SourceSet]
+    tasks: tuple[Task, ...] = TASKS
+
+
+SOURCES: Registry[SourceKind] = Registry(
+    "source kind",
+    "miqd.sources",
+    {
+        "imagenet": "miqd_builder.sources.imagenet:IMAGENET",
+        "coco": "miqd_builder.sources.coco:COCO",
+        "folder": "miqd_builder.sources.folder:FOLDER",
+    },
+)
+"""Kinds of sources by name."""
 
 
 def open_source(config: SourceConfig) -> SourceSet:
@@ -20,8 +45,50 @@ def open_source(config: SourceConfig) -> SourceSet:
     Raises:
         ConfigError: a file is missing or wrong; the message names it and the remedy.
     """
-    if config.category_ids is not None and (config.kind != "folder" or config.labels is None):
+    if not SOURCES.shipped(config.kind):
+        return _checked(config.kind, SOURCES[config.kind].open(config))
+    if config.options:
+        raise ConfigError(f"source.options is for kinds of other packages: source.kind '{config.kind}' takes none. Remove it.")
+    return SOURCES[config.kind].open(config)
+
+
+def check_serves(config: SourceConfig, task: Task) -> None:
+    """Refuse a task that the source's kind doesn't serve.
+
+    Raises:
+        ConfigError: says which kinds do.
+    """
+    if task in SOURCES[config.kind].tasks:
+        return
+    serving = [name for name in SOURCES.names() if name != config.kind and task in SOURCES[name].tasks]
+    raise ConfigError(
+        f"Task '{task}' has no ground truth in source.kind {config.kind}: use source.kind {' or '.join(serving)}. Of images "
+        "without ground truth only the consistency is known."
+    )
+
+
+def refuse_category_ids(config: SourceConfig) -> None:
+    """Refuse ``source.category_ids`` where there are no label PNGs.
+
+    Raises:
+        ConfigError: they are given.
+    """
+    if config.category_ids is not None:
         raise ConfigError(
             "source.category_ids says what label PNGs hold: use it with source.kind folder and source.labels, their folder."
         )
-    return OPENERS[config.kind](config)
+
+
+def _checked(kind: str, sources: object) -> SourceSet:
+    """Refuse what the rest of the project couldn't work with from another package's kind."""
+    if not isinstance(sources, SourceSet):
+        raise ConfigError(f"Source kind '{kind}' returned {type(sources).__name__}: expected a SourceSet.")
+    if not sources.images:
+        raise ConfigError(f"Source kind '{kind}' found no image.")
+    for source_id, count in Counter(image.source_id for image in sources.images).items():
+        problem = "is the id of two images" if count > 1 else id_problem(source_id)
+        if problem:
+            raise ConfigError(f"Source kind '{kind}': '{printable(source_id)}' {problem}.")
+    if list(sources.by_id) != sorted(sources.by_id):
+        raise ConfigError(f"Source kind '{kind}' returned images that aren't sorted by id.")
+    return sources

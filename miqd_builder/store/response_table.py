@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from miqd_builder.responses import Classification, Detections, Response, Segmentation
+from miqd_builder.responses import Classification, DetectionBatch, Detections, Response, Segmentation
 from miqd_builder.store.schema import RESPONSES
+from miqd_builder.tasks import Task
 
 TOP = 5
 
@@ -33,7 +34,7 @@ class Answer:
     label: int | None = None
 
 
-def responses_table(task: str, answers: Sequence[Answer]) -> pa.Table:
+def responses_table(task: Task, answers: Sequence[Answer]) -> pa.Table:
     """Return the answers of one model as the task's responses table."""
     columns: dict[str, pa.Array] = {
         "source_id": pa.array([a.source_id for a in answers], pa.string()),
@@ -63,7 +64,7 @@ def _classification_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
 def _detection_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     found = [a.response for a in answers if isinstance(a.response, Detections)]
     assert len(found) == len(answers)
-    offsets = pa.array(np.cumsum([0, *(len(d.scores) for d in found)]).astype(np.int32))
+    offsets = pa.array(np.cumsum([0, *(len(d) for d in found)]).astype(np.int32))
     boxes = _concatenate([d.boxes for d in found], np.float32).reshape(-1)
     return {
         "height": pa.array([d.height for d in found], pa.int32()),
@@ -92,7 +93,7 @@ def _segmentation_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     }
 
 
-_COLUMNS: dict[str, Callable[[Sequence[Answer]], dict[str, pa.Array]]] = {
+_COLUMNS: dict[Task, Callable[[Sequence[Answer]], dict[str, pa.Array]]] = {
     "cls": _classification_columns,
     "det": _detection_columns,
     "ins": _instance_columns,
@@ -130,6 +131,27 @@ def iterate_detections(table: pa.Table) -> list[Detections]:
             )
         )
     return rows
+
+
+def detection_batch(table: pa.Table, *, masks: bool) -> DetectionBatch:
+    """Return the rows of a det or ins responses table, at least one and all of one image size, as a batch.
+
+    Args:
+        table: the responses.
+        masks: take the masks too, of task ins.
+    """
+    names = ["boxes", "scores", "category_ids", *(["masks"] if masks else [])]
+    chunk = {name: table[name].combine_chunks() for name in names}
+    offsets = chunk["scores"].offsets.to_numpy().astype(np.int64)
+    return DetectionBatch(
+        height=table["height"][0].as_py(),
+        width=table["width"][0].as_py(),
+        offsets=offsets - offsets[0],
+        boxes=chunk["boxes"].flatten().flatten().to_numpy().reshape(-1, 4).astype(np.float64),
+        scores=chunk["scores"].flatten().to_numpy().astype(np.float64),
+        category_ids=chunk["category_ids"].flatten().to_numpy().astype(np.int64),
+        masks=chunk["masks"].flatten().to_pylist() if masks else None,
+    )
 
 
 def iterate_segmentations(table: pa.Table) -> list[Segmentation]:

@@ -13,7 +13,8 @@ from miqd_builder.audit.statistics import labels_table
 from miqd_builder.config import load_run
 from miqd_builder.store.folder import RunFolder
 from pipelines.export import Split, export_run, recorded_config
-from pipelines.run import plan_label, run_label
+from pipelines.planning import plan_label
+from pipelines.run import run_label
 from tests.conftest import make_data_set, toy_entry, write_run, write_zoo
 
 PUBLISHED_TASKS = ("cls", "det", "ins")

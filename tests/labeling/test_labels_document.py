@@ -12,12 +12,12 @@ from miqd_builder.labeling.aggregation import aggregate
 from miqd_builder.labeling.recipes import RECIPES
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections
-from miqd_builder.sources import GroundTruth, SourceImage
+from miqd_builder.sources import Annotations, SourceImage
 from miqd_builder.store.response_table import Answer, responses_table
 from miqd_builder.store.schema import VARIANTS
 from tests.conftest import ROOT
 
-TRUTH = GroundTruth(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), (b"",))
+TRUTH = Annotations(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), [(0, 0, 20, 20)])
 SOURCE = {"s": SourceImage("s", Path("s.png"), truth=TRUTH)}
 METRICS = {"a": 50.0, "b": 25.0}
 

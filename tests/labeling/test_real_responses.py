@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from miqd_builder.config import load_run
-from miqd_builder.labeling.average_precision import Found, Objects
+from miqd_builder.responses import Detections
 from miqd_builder.sources import open_source
 from miqd_builder.store.response_table import iterate_detections
 from tests.conftest import ROOT, SHARED
@@ -25,11 +24,11 @@ def read(file: Path) -> list[dict]:
     return pq.ParquetFile(file).read().to_pylist()
 
 
-def expected(found: Found, reference: Objects | None, iou: str) -> list[float | None]:
+def expected(found: Detections, reference: Detections | None, iou: str) -> list[float | None]:
     """AP, AP50 and AP75 by COCOeval; None without a reference."""
     if reference is None:
         return [None] * 3
-    precision = coco_precision(found, 0, reference, iou)
+    precision = coco_precision(found, reference, iou)
     known = precision > -1
     rows = (slice(None), 0, 5)
     return [float(precision[row][known[row]].mean()) if known.any() else None for row in rows]
@@ -46,7 +45,7 @@ def test_scores_equal_cocoeval(miqd, tmp_path: Path, task: str) -> None:
     )  # fmt: skip
     assert result.code == 0, result.out + result.err
     config = load_run(RUN, task=task, out=str(tmp_path))
-    truths = {image.source_id: image.truth for image in open_source(config.source).first(2).images}
+    truths = {image.source_id: image.truth_for(task) for image in open_source(config.source).first(2).images}
     compared = 0
     for part in tmp_path.glob(f"responses/task={task}/*/*"):
         table = pq.ParquetFile(part).read()
@@ -55,25 +54,15 @@ def test_scores_equal_cocoeval(miqd, tmp_path: Path, task: str) -> None:
         own = {source: answer.above(0.3) for (source, name), answer in zip(keys, answers, strict=True) if name == "original"}
         scores = read(tmp_path / "scores" / part.relative_to(tmp_path / "responses"))
         for (source, _), answer, score in zip(keys, answers, scores, strict=True):
-            found = Found(
-                np.array([0, len(answer.scores)]), answer.boxes.astype(float), answer.scores.astype(float),
-                answer.category_ids.astype(int), answer.masks,
-            )  # fmt: skip
             first, truth = own[source], truths[source]
-            references: dict[str, Objects | None] = {"consistency": None, "accuracy": None}
-            if len(first.scores):
-                no_crowd = np.zeros(len(first.scores), bool)
-                references["consistency"] = Objects(
-                    first.height, first.width, first.boxes.astype(float), first.category_ids.astype(int), first.masks, no_crowd
-                )
-            if truth is not None:
-                references["accuracy"] = Objects(
-                    truth.height, truth.width, truth.boxes, truth.category_ids, truth.masks, truth.crowd
-                )
+            references = {
+                "consistency": first if len(first) else None,
+                "accuracy": None if truth is None else truth.detections(masks=task == "ins"),
+            }
             for measure, reference in references.items():
                 if measure == "consistency" and reference is None:
                     continue
                 columns = (measure, f"{measure}_ap50", f"{measure}_ap75")
-                assert [score[c] for c in columns] == pytest.approx(expected(found, reference, IOUS[task]), abs=1e-9)
+                assert [score[c] for c in columns] == pytest.approx(expected(answer, reference, IOUS[task]), abs=1e-9)
                 compared += 1
     assert compared >= 27

@@ -19,7 +19,7 @@ from miqd_builder.labeling.measures import ClassAnswers, jensen_shannon
 from miqd_builder.labeling.recipes import RECIPES, Recipe, get_recipe
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections
-from miqd_builder.sources import GroundTruth, SourceImage
+from miqd_builder.sources import Annotations, ClassLabel, SourceImage
 from miqd_builder.store.response_table import Answer, responses_table
 
 
@@ -77,7 +77,7 @@ def boxes(*found: tuple[float, float, float, float, float]) -> Detections:
 
 
 def test_soft_v1_takes_ap75_of_detectors() -> None:
-    truth = GroundTruth(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), (b"",))
+    truth = Annotations(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), [(0, 0, 20, 20)])
     answers = {"original": boxes((0, 0, 20, 20, 0.9)), "x": boxes((0, 0, 20, 16, 0.9)), "y": boxes((0, 0, 20, 13, 0.9))}
     table = responses_table("det", [Answer("a", name, answer) for name, answer in answers.items()])
     sources = {"a": SourceImage("a", Path("a.png"), truth=truth)}
@@ -92,7 +92,7 @@ def cls_scores(recipe: Recipe, degraded: tuple[float, ...]) -> list[dict]:
     answers = {"original": (0.7, 0.2, 0.1), "x": degraded}
     rows = [Answer("a", n, Classification(np.array(p, np.float32)), label=1) for n, p in answers.items()]
     return score_responses(
-        "cls", responses_table("cls", rows), {"a": SourceImage("a", Path("a.png"), label=1)}, recipe
+        "cls", responses_table("cls", rows), {"a": SourceImage("a", Path("a.png"), ClassLabel(1))}, recipe
     ).to_pylist()
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from miqd_builder.errors import ConfigError
+from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.labeling.aggregation import aggregate
 from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.labeling.scoring import score_responses
-from miqd_builder.responses import Classification, Detections, decode_masks, encode_masks
-from miqd_builder.sources import GroundTruth, SourceImage
+from miqd_builder.responses import Classification, Detections, Segmentation, decode_masks, encode_masks
+from miqd_builder.sources import Annotations, ClassLabel, SourceImage
 from miqd_builder.store.response_table import Answer, iterate_detections, responses_table
 from miqd_builder.store.schema import SCORES, VARIANTS
 
 RECIPE = get_recipe("miqd_v1")
-TRUTH = GroundTruth(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), (b"",))
+TRUTH = Annotations(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), [(0, 0, 20, 20)])
 
 
 def detections(*found: tuple[float, float, float, float, float]) -> Detections:
@@ -29,7 +30,7 @@ def detections(*found: tuple[float, float, float, float, float]) -> Detections:
     )
 
 
-def scores(truth: GroundTruth | None, **answers: Detections) -> dict[str, dict[str, float]]:
+def scores(truth: Annotations | None, **answers: Detections) -> dict[str, dict[str, float]]:
     """Scores of one source's answers by degradation."""
     source = SourceImage("a", Path("a.png"), truth=truth)
     table = responses_table("det", [Answer("a", name, response) for name, response in answers.items()])
@@ -64,8 +65,31 @@ def test_silent_original_asks_for_silence() -> None:
 
 
 def test_crowd_alone_is_no_ground_truth() -> None:
-    crowd = GroundTruth(40, 40, TRUTH.boxes, TRUTH.category_ids, np.array([True]), TRUTH.masks)
+    crowd = replace(TRUTH, crowd=np.array([True]))
     assert scores(crowd, original=detections((0, 0, 20, 20, 0.9)))["original"]["accuracy"] is None
+
+
+def test_detectors_never_decode_the_outlines_of_the_truth() -> None:
+    """Outlines cost more than all boxes of a run; a malformed one is no reason to fail a detector."""
+    source = SourceImage("a", Path("a.png"), replace(TRUTH, outlines=[[[1.0, 2.0]]]))
+    found = detections((0, 0, 20, 20, 0.9))
+    table = responses_table("det", [Answer("a", "original", found)])
+    assert score_responses("det", table, {"a": source}, RECIPE)["accuracy"].to_pylist() == [1]
+    with_mask = replace(found, masks=encode_masks(np.ones((1, 40, 40), bool)))
+    with pytest.raises(UnreadableImageError, match="malformed segmentation"):
+        score_responses("ins", responses_table("ins", [Answer("a", "original", with_mask)]), {"a": source}, RECIPE)
+
+
+def test_truth_of_another_task_is_none() -> None:
+    """A class label says nothing of detections, and annotations say nothing of a classifier."""
+    for truth, task, response in (
+        (ClassLabel(2), "det", detections((0, 0, 20, 20, 0.9))),
+        (TRUTH, "cls", Classification(np.array([0.2, 0.8], np.float32))),
+        (TRUTH, "seg", Segmentation.from_map(np.zeros((40, 40), np.int32))),
+    ):
+        table = responses_table(task, [Answer("a", "original", response)])
+        row = score_responses(task, table, {"a": SourceImage("a", Path("a.png"), truth)}, RECIPE).to_pylist()[0]
+        assert (row["consistency"], row["accuracy"]) == (1, None)
 
 
 def test_classification_scores_by_hand() -> None:
@@ -77,7 +101,7 @@ def test_classification_scores_by_hand() -> None:
     table = responses_table("cls", [answer("original", 3), answer("kept", 3), answer("right", 2), answer("wrong", 5)])
     assert table["target_prob"].to_pylist() == pytest.approx([0.1, 0.1, 0.5, 0.1])
     assert table["top_ids"].to_pylist()[0] == [3, 0, 1, 2, 4]
-    rows = score_responses("cls", table, {"a": SourceImage("a", Path("a.png"), label=2)}, RECIPE).to_pylist()
+    rows = score_responses("cls", table, {"a": SourceImage("a", Path("a.png"), ClassLabel(2))}, RECIPE).to_pylist()
     assert [row["consistency"] for row in rows] == [1, 1, 0, 0]
     assert [row["accuracy"] for row in rows] == [0, 0, 1, 0]
 
@@ -195,6 +219,16 @@ def test_detections_are_clipped_sorted_and_cut() -> None:
     assert len(found.scores) == 100
     np.testing.assert_array_equal(found.boxes[:2], [[2, 2, 6, 4], [0, 0, 3, 3]])
     assert found.category_ids[:4].tolist() == [2, 0, 3, 4]
+
+
+def test_confident_detections_keep_their_order_and_their_fields() -> None:
+    found = Detections(
+        40, 40, np.arange(12.0).reshape(3, 4), np.array([0.3, 0.1, 0.9], np.float32), np.array([1, 2, 3]),
+        [b"a", b"b", b"c"], np.array([True, False, False]),
+    )  # fmt: skip
+    sure = found.above(0.3)
+    assert (len(found), len(sure), sure.category_ids.tolist(), sure.masks) == (3, 2, [1, 3], [b"a", b"c"])
+    assert sure.is_crowd.tolist() == [True, False] and replace(sure, crowd=None).is_crowd.tolist() == [False, False]
 
 
 def test_no_detection_with_masks() -> None:

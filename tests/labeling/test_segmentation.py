@@ -82,7 +82,7 @@ def scored(folder: Path, maps: dict[str, np.ndarray], truth: np.ndarray | None) 
     if truth is not None:
         Image.fromarray(truth.astype(np.uint8)).save(folder / "a.png")
         label_map = LabelMap(folder / "a.png")
-    source = SourceImage("a", folder / "a.jpg", label_map=label_map)
+    source = SourceImage("a", folder / "a.jpg", label_map)
     answers = [Answer("a", name, Segmentation.from_map(classes)) for name, classes in maps.items()]
     return score_segmentations(responses_table("seg", answers), {"a": source})
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from miqd_builder import dino
 from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.roi import check_roi, roi_fingerprint, roi_mask
+from miqd_builder.roi import self_attention as dino
 from miqd_builder.sources import SourceImage, SourceSet
 from tests.conftest import DataSet, write_run
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageFile
 
 from miqd_builder.errors import UnreadableImageError
 from miqd_builder.images import decode_image, decode_png, encode_png
@@ -94,3 +98,58 @@ def test_unknown_format_when_ultralytics_has_replaced_pillows_open() -> None:
     pytest.importorskip("ultralytics", reason="the optional extra ultralytics is not installed")
     with pytest.raises(UnreadableImageError, match="no format that Pillow reads"):
         decode_image(b"no image at all", "x")
+
+
+FORMATS = {"PNG": {}, "JPEG": {}, "BMP": {}, "GIF": {}, "WEBP": {}, "TIFF": {}, "PPM": {}}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_images_above_the_limit_are_refused_before_they_are_decoded(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.fromarray(RGB), format)
+    assert decode_image(data, "x", max_pixels=63).shape == (9, 7, 3)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    message = r"'big' is 7x9 pixels, more than source\.max_pixels = 62: raise the limit, or leave the image out"
+    with pytest.raises(UnreadableImageError, match=message):
+        decode_image(data, "big", max_pixels=62)
+
+
+def test_a_bomb_costs_no_memory() -> None:
+    size = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", size), (b"IDAT", b""))
+    chunks = (struct.pack(">I", len(c)) + name + c + struct.pack(">I", zlib.crc32(name + c)) for name, c in parts)
+    header = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    with pytest.raises(UnreadableImageError, match=r"is 60000x60000 pixels, more than source\.max_pixels = 100000000"):
+        decode_image(header, "bomb")
+
+
+@pytest.mark.parametrize("limit", [10, 40])
+@pytest.mark.parametrize("format", FORMATS)
+def test_pillows_own_limit_is_not_in_the_way(format: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.fromarray(RGB), format)
+    expected = decode_image(data, "x")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(decode_image(data, "x"), expected)
+        with pytest.raises(UnreadableImageError, match=r"7x9 pixels, more than source\.max_pixels|63 pixels, more than"):
+            decode_image(data, "x", max_pixels=50)
+        with pytest.raises(UnreadableImageError, match=r"pixels, more than source\.max_pixels = 12"):
+            decode_image(data, "x", max_pixels=12)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_pillows_limit_is_back_after_threads_and_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    good, broken = saved(Image.fromarray(RGB.repeat(20, 0)), "TIFF"), saved(Image.fromarray(RGB.repeat(20, 0)))[:-200]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+
+    def work(index: int) -> bool:
+        try:
+            return decode_image((good, broken)[index % 2], "x").shape == (180, 7, 3)
+        except UnreadableImageError as error:
+            return "is damaged" in str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(400)))
+    assert Image.MAX_IMAGE_PIXELS == 10
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(good))

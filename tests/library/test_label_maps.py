@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
@@ -105,7 +106,7 @@ def source(images: Path, labels: Path | None, **fields) -> SourceConfig:
 def test_a_folder_with_label_pngs_has_ground_truth(folders: tuple[Path, Path]) -> None:
     found = open_source(source(*folders, category_ids=[0, "1-2", 7]))
     assert found.category_ids == (0, 1, 2, 7)
-    assert [image.label_map is not None for image in found.images] == [True, True, False]
+    assert [image.truth_for("seg") is not None for image in found.images] == [True, True, False]
     assert [note.split(" ", 1)[1] for note in found.notes] == [
         "of 3 images have no label PNG, their accuracy stays empty: 'c.jpg'.",
         "label PNGs are of images that are not in the folder: 'x'.",
@@ -148,3 +149,18 @@ def test_wrong_settings_are_one_line(folders: tuple[Path, Path], fields: dict, m
 def test_category_ids_belong_to_label_pngs(folders: tuple[Path, Path]) -> None:
     with pytest.raises(ConfigError, match=r"use it with source.kind folder"):
         open_source(SourceConfig(kind="imagenet", images=folders[0], category_ids=[1]))
+
+
+def test_a_label_png_of_another_size_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = write(tmp_path / "a.png", Image.new("1", (3_000, 3_000)))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(UnreadableImageError, match=r"'a.png' is 3000x3000 pixels, its image 3x2"):
+        bomb.read(2, 3)
+
+
+def test_a_label_png_above_pillows_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = write(tmp_path / "a.png", Image.fromarray(VALUES))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found.read(2, 3).category_ids.tolist() == [0, 1, 2, 7]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from miqd_builder import registry
 from miqd_builder.config import RoiConfig, SourceConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.roi import check_roi, roi_fingerprint, roi_mask, spectral_residual
-from miqd_builder.sources import SourceSet, open_source
+from miqd_builder.sources import SourceImage, SourceSet, open_source
 from tests.conftest import DataSet
 
 
@@ -70,3 +72,74 @@ def test_annotations_need_a_source_with_annotations(data: DataSet) -> None:
     bare = open_source(SourceConfig(kind="folder", images=data.images))
     with pytest.raises(ConfigError, match="needs a source with annotations"):
         check_roi(RoiConfig(kind="annotations"), bare)
+
+
+def test_max_pixels_counts_for_images_and_mask_files(data: DataSet, tmp_path: Path) -> None:
+    fields = {"kind": "folder", "images": data.images}
+    image = open_source(SourceConfig(**fields)).images[0].read()
+    small = open_source(SourceConfig(**fields, max_pixels=48 * 64 - 1)).images[0]
+    Image.fromarray(image).save(tmp_path / "scene_0_binary_mask.png")
+    message = r"is 64x48 pixels, more than source\.max_pixels = 3071"
+    with pytest.raises(UnreadableImageError, match=message):
+        small.read()
+    with pytest.raises(UnreadableImageError, match=message):
+        roi_mask(RoiConfig(kind="masks", path=tmp_path), small, image)
+
+
+def test_wrong_kinds_and_options_are_one_line(sources: SourceSet) -> None:
+    with pytest.raises(ConfigError, match=r"Unknown ROI kind 'dyno': expected one of .* Did you mean 'dino'"):
+        RoiConfig(kind="dyno")
+    with pytest.raises(ConfigError, match=r"roi\.options is for kinds of other packages: roi\.kind 'saliency' takes none"):
+        check_roi(RoiConfig(kind="saliency", options={"size": 3}), sources)
+
+
+class OtherKind:
+    """An ROI kind of another package: returns what its options say."""
+
+    def check(self, config: RoiConfig, sources: SourceSet) -> None:
+        if not config.options:
+            raise ConfigError("options are missing")
+
+    def mask(self, config: RoiConfig, source: SourceImage, image: np.ndarray) -> np.ndarray:
+        return config.options["mask"]
+
+    def fingerprint(self, config: RoiConfig, source: SourceImage) -> str:
+        return config.options.get("fingerprint", "1")
+
+
+OTHER = OtherKind()
+FULL = np.full((48, 64), 255, np.uint8)
+
+
+@pytest.fixture
+def _other_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_announced", lambda group: {"other": EntryPoint("other", f"{__name__}:OTHER", group)})
+
+
+@pytest.mark.usefixtures("_other_package")
+def test_a_kind_of_another_package(sources: SourceSet) -> None:
+    with pytest.raises(ConfigError, match="options are missing"):
+        check_roi(RoiConfig(kind="other"), sources)
+    config, source = RoiConfig(kind="other", options={"mask": FULL}), sources.images[0]
+    check_roi(config, sources)
+    assert roi_mask(config, source, source.read()) is FULL
+    assert roi_fingerprint(config, source) == "other 1"
+    with pytest.raises(ConfigError, match="ROI kind 'other' returned the fingerprint 3: expected a text"):
+        roi_fingerprint(RoiConfig(kind="other", options={"fingerprint": 3}), source)
+
+
+@pytest.mark.usefixtures("_other_package")
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (None, "NoneType: expected a NumPy array"),
+        (FULL.astype(bool), r"bool \(48, 64\): expected uint8 \(48, 64\)"),
+        (FULL[:, :9], r"uint8 \(48, 9\): expected uint8 \(48, 64\)"),
+        (FULL[..., None], r"uint8 \(48, 64, 1\): expected"),
+        (FULL // 255, "the value 1: expected only 0"),
+    ],
+)
+def test_a_mask_of_another_package_is_checked(sources: SourceSet, mask: object, message: str) -> None:
+    source = sources.images[0]
+    with pytest.raises(ConfigError, match=f"ROI kind 'other' returned for image 'scene_0' {message}"):
+        roi_mask(RoiConfig(kind="other", options={"mask": mask}), source, source.read())

@@ -16,7 +16,7 @@ from scipy.io import savemat
 from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.responses import decode_masks
-from miqd_builder.sources import open_source
+from miqd_builder.sources import SourceImage, open_source
 from tests.conftest import DataSet
 
 
@@ -26,6 +26,11 @@ def coco(data: DataSet) -> SourceConfig:
 
 def imagenet(data: DataSet, **fields: Any) -> SourceConfig:
     return SourceConfig(kind="imagenet", images=data.images, **({"labels": data.labels} | fields))
+
+
+def label(image: SourceImage) -> int | None:
+    truth = image.truth_for("cls")
+    return truth and truth.index
 
 
 def edit(data: DataSet, change: Callable[[dict[str, Any]], object]) -> None:
@@ -41,9 +46,10 @@ def test_coco_ground_truth_is_what_pycocotools_reads(data: DataSet) -> None:
     assert [image.source_id for image in sources.images] == [f"scene_{i}" for i in range(4)]
     for index, image in enumerate(sources.images[:3], start=1):
         annotations = reference.loadAnns(reference.getAnnIds(imgIds=index))
-        assert image.truth is not None
-        np.testing.assert_array_equal(image.truth.category_ids, [a["category_id"] for a in annotations])
-        masks = decode_masks(image.truth.masks, image.truth.height, image.truth.width)
+        truth = image.truth_for("ins")
+        assert truth is not None and truth is image.truth_for("det") and image.truth_for("cls") is None
+        np.testing.assert_array_equal(truth.category_ids, [a["category_id"] for a in annotations])
+        masks = decode_masks(truth.masks, truth.height, truth.width)
         np.testing.assert_array_equal(masks, [reference.annToMask(a).astype(bool) for a in annotations])
     assert sources.images[3].truth is None
     assert any("1 of 4 images have no annotations" in note for note in sources.notes)
@@ -65,7 +71,15 @@ def test_coco_without_some_images_notes_it(data: DataSet) -> None:
         (lambda c: c["annotations"][0].update(category_id=2), "unknown category_id 2"),
         (lambda c: c["annotations"][0].update(image_id=99), "annotates image ids that it doesn't list: '99'"),
         (lambda c: c["annotations"][1].update(id=1), "lists the id 1 twice under 'annotations'"),
-        (lambda c: c["images"][0].update(file_name="../../secret.png"), "outside the image folder"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), r"Annotation 1 has the bbox \[1, 2, 3\]: expected x, y"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3, None]), "Annotation 1 has the bbox"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, float("nan"), 3]), "Annotation 1 lies outside"),
+        (lambda c: c["annotations"][1].pop("image_id"), "entry 2 of 'annotations' has the image_id None"),
+        (lambda c: c["images"][1].update(file_name=7), "entry 2 of 'images' has the file_name 7"),
+        (lambda c: c["images"].append("scene"), "entry 5 of 'images' has the id None"),
+        (lambda c: c["images"][0].pop("height"), "'scene_0.png' has the size 64xNone"),
+        (lambda c: c.update(images={}), "has no 'images'"),
+        (lambda c: [i.update(file_name=f"../{i['id']}.png") for i in c["images"]], "None of the images in .* is outside"),
         (lambda c: c.pop("categories"), "has no 'categories'"),
         (lambda c: [i.update(file_name=f"no{i['id']}.png") for i in c["images"]], "None of the 4 images"),
     ],
@@ -78,7 +92,7 @@ def test_wrong_annotations_are_named(data: DataSet, change: Callable[[dict[str, 
 
 def test_box_over_the_border_is_kept_as_cocoeval_does(data: DataSet) -> None:
     edit(data, lambda c: c["annotations"][0].update(bbox=[-3, -3, 10, 10]))
-    truth = open_source(coco(data)).images[0].truth
+    truth = open_source(coco(data)).images[0].truth_for("det")
     assert truth is not None
     assert truth.boxes[0].tolist() == [-3, -3, 7, 7]
 
@@ -101,7 +115,8 @@ def test_image_of_another_size_than_its_annotations(data: DataSet) -> None:
 def test_imagenet_labels(data: DataSet) -> None:
     sources = open_source(imagenet(data))
     rows = dict(line.split(",") for line in data.labels.read_text().split()[1:])
-    assert {image.path.name: str(image.label) for image in sources.images} == rows
+    assert {image.path.name: str(label(image)) for image in sources.images} == rows
+    assert all(image.truth_for(task) is None for image in sources.images for task in ("det", "ins", "seg"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +139,7 @@ def test_wrong_labels_are_named(data: DataSet, text: str, message: str) -> None:
 def test_unknown_and_missing_labels_are_counted(data: DataSet) -> None:
     data.labels.write_text("file,label\nscene_0.png,1\nelsewhere.png,2\n")
     sources = open_source(imagenet(data))
-    assert [image.label for image in sources.images] == [1, None, None, None]
+    assert [label(image) for image in sources.images] == [1, None, None, None]
     assert "1 labels are for files that are not in the folder: 'elsewhere.png'." in sources.notes
     assert any(note.startswith("3 of 4 images have no label") for note in sources.notes)
 
@@ -141,7 +156,7 @@ def test_devkit_list_follows_the_sorted_wordnet_ids(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"needs 'meta.mat' beside it"):
         open_source(config)
     savemat(tmp_path / "meta.mat", {"synsets": synsets})
-    assert [image.label for image in open_source(config).images] == [2, 1]
+    assert [label(image) for image in open_source(config).images] == [2, 1]
 
 
 def test_class_folders(tmp_path: Path) -> None:
@@ -149,7 +164,7 @@ def test_class_folders(tmp_path: Path) -> None:
         (tmp_path / wnid).mkdir()
         Image.new("RGB", (4, 4)).save(tmp_path / wnid / f"{wnid}_1.png")
     sources = open_source(SourceConfig(kind="imagenet", images=tmp_path))
-    assert [(image.source_id, image.label) for image in sources.images] == [("n01440764_1", 0), ("n01443537_1", 1)]
+    assert [(image.source_id, label(image)) for image in sources.images] == [("n01440764_1", 0), ("n01443537_1", 1)]
 
 
 def test_best_images_of_each_class(data: DataSet, tmp_path: Path) -> None:
@@ -166,7 +181,7 @@ def test_best_images_of_each_class(data: DataSet, tmp_path: Path) -> None:
 def test_folder_has_no_ground_truth(data: DataSet) -> None:
     sources = open_source(SourceConfig(kind="folder", images=data.images))
     assert len(sources.images) == 4
-    assert all(image.label is None and image.truth is None for image in sources.images)
+    assert all(image.truth is None for image in sources.images)
 
 
 def test_folder_problems_are_named(data: DataSet, tmp_path: Path) -> None:
@@ -175,6 +190,3 @@ def test_folder_problems_are_named(data: DataSet, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="holds no image"):
         open_source(SourceConfig(kind="folder", images=tmp_path / "empty"))
-    Image.new("RGB", (4, 4)).save(data.images / "scene_0.jpg")
-    with pytest.raises(ConfigError, match="share the id 'scene_0'"):
-        open_source(SourceConfig(kind="folder", images=data.images))

@@ -89,6 +89,43 @@ def test_unreadable_image_costs_one_row_and_is_retried(
     assert part_bytes(tmp_path / "out") == part_bytes(tmp_path / "undisturbed")
 
 
+def test_files_that_cant_be_sources_cost_only_themselves(miqd, data: DataSet, tmp_path: Path, zoo: Path) -> None:
+    """Hidden files don't count; odd names are left out, listed by --dry-run and by the quarantine, and exit with 2."""
+    source = {"kind": "folder", "images": str(data.images), "max_pixels": 48 * 64}
+    run_file = write_run(tmp_path, data, zoo, source=source, roi={"kind": "saliency"}, degradations=["darkness_1"])
+    assert miqd("label", "--task", "det", "--run", run_file, "--out", tmp_path / "undisturbed").code == 0
+    (data.images / "._scene_0.png").write_bytes(b"resource fork")
+    (data.images / '.hidden"name.png').write_bytes(b"")
+    (data.images / 'a"b.png').write_bytes((data.images / "scene_0.png").read_bytes())
+    (data.images / "scene_1.JPG").write_bytes((data.images / "scene_1.png").read_bytes())
+    plan = miqd("label", "--task", "det", "--run", run_file, "--dry-run")
+    assert plan.code == 0 and "4 of 4 images" in plan.out
+    assert "Left out     a\"b.png can't be used as an id" in " ".join(plan.out.split("\n"))
+    assert "scene_1.png has the id 'scene_1', as 'scene_1.JPG' has" in " ".join(plan.out.split())
+    assert "hidden" not in plan.out and "._scene" not in plan.out
+    result = miqd("label", "--task", "det", "--run", run_file)
+    assert result.code == 2 and "2 quarantined" in result.out
+    failed = " ".join(miqd("status", "--run", run_file, "--failed").out.split())
+    assert "source : RefusedFile: a\"b.png can't be used" in failed and "RefusedFile: scene_1.png has the id" in failed
+    assert miqd("label", "--task", "det", "--run", run_file).code == 2
+    (data.images / 'a"b.png').unlink()
+    (data.images / "scene_1.JPG").unlink()
+    assert miqd("label", "--task", "det", "--run", run_file).code == 0
+    assert not list((tmp_path / "out/quarantine").glob("*"))
+    assert part_bytes(tmp_path / "out") == part_bytes(tmp_path / "undisturbed")
+
+
+def test_decompression_bomb_costs_only_itself(miqd, data: DataSet, tmp_path: Path, zoo: Path) -> None:
+    source = {"kind": "folder", "images": str(data.images), "max_pixels": 48 * 64}
+    run_file = write_run(tmp_path, data, zoo, source=source, roi={"kind": "saliency"}, degradations=["darkness_1"])
+    Image.new("1", (20_000, 20_000)).save(data.images / "bomb.png")
+    assert (data.images / "bomb.png").stat().st_size < 100_000
+    assert miqd("degrade", "--run", run_file).code == 2
+    failed = " ".join(miqd("status", "--run", run_file, "--failed").out.split())
+    assert "degrade bomb: UnreadableImageError: Image 'bomb.png' is 20000x20000 pixels" in failed
+    assert "source.max_pixels" in failed
+
+
 def odd_images() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
     rgb = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
     rotated = rgb.getexif()

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from miqd_builder.config import load_run
-from pipelines.run import plan_label, run_label
+from pipelines.planning import plan_label
+from pipelines.run import run_label
 from pipelines.work import StageSummary
 from tests.conftest import make_data_set, part_bytes, toy_entry, write_run, write_zoo
 from tests.pipeline.children import is_alive, miqd_process, scheduler_process, wait_for, worker_process

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from miqd_builder.config import load_run
-from pipelines.run import plan_label, run_label
+from pipelines.planning import plan_label
+from pipelines.run import run_label
 from tests.conftest import DataSet, Outcome, part_bytes, write_run, write_zoo
 from tests.pipeline.children import miqd_process, scheduler_process, worker_process
 

@@ -1,0 +1,17 @@
+"""Binary masks of the region of interest: from annotations, from files, by saliency, or by a network's attention."""
+
+from miqd_builder.roi.annotations import annotation_mask
+from miqd_builder.roi.dino import DINO
+from miqd_builder.roi.registry import ROI_KINDS, RoiKind, check_roi, roi_fingerprint, roi_mask
+from miqd_builder.roi.saliency import spectral_residual
+
+__all__ = [
+    "DINO",
+    "ROI_KINDS",
+    "RoiKind",
+    "annotation_mask",
+    "check_roi",
+    "roi_fingerprint",
+    "roi_mask",
+    "spectral_residual",
+]

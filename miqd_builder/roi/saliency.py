@@ -1,0 +1,51 @@
+"""ROI kind ``saliency``: what stands out from the image's spectrum; needs nothing but the image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from miqd_builder.config import RoiConfig
+from miqd_builder.sources import SourceImage, SourceSet
+
+VERSION = 1
+
+
+def check(config: RoiConfig, sources: SourceSet) -> None:
+    """Every source has a mask: there is nothing to refuse."""
+
+
+def mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the salient region, see :func:`spectral_residual`."""
+    return spectral_residual(image)
+
+
+def fingerprint(config: RoiConfig, source: SourceImage) -> str:
+    """Return the version of the method."""
+    return f"saliency {VERSION}"
+
+
+def spectral_residual(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Salient region by the spectral residual of the log amplitude (Hou and Zhang, CVPR 2007).
+
+    The saliency map is computed on 64 pixels of the shorter side, smoothed with a Gaussian of sigma 2.5 there, enlarged to the
+    image and cut at Otsu's threshold (the paper's fixed factor of the mean leaves large objects hollow).
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = 64 / min(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    gray = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA).astype(np.float64)
+    spectrum = np.fft.fft2(gray)
+    log_amplitude = np.log(np.abs(spectrum) + 1e-9)
+    residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
+    saliency = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
+    saliency = cv2.GaussianBlur(saliency, (0, 0), 2.5)
+    saliency = cv2.resize(saliency, (width, height), interpolation=cv2.INTER_LINEAR)
+    low, high = float(saliency.min()), float(saliency.max())
+    if high - low <= 1e-12 * max(high, 1.0):
+        return np.zeros((height, width), np.uint8)
+    levels = ((saliency - low) * (255 / (high - low))).astype(np.uint8)
+    _, mask = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return mask
