@@ -106,7 +106,7 @@ def test_files_that_cant_be_sources_cost_only_themselves(miqd, data: DataSet, tm
     result = miqd("label", "--task", "det", "--run", run_file)
     assert result.code == 2 and "2 quarantined" in result.out
     failed = " ".join(miqd("status", "--run", run_file, "--failed").out.split())
-    assert "source : RefusedFile: a\"b.png can't be used" in failed and "RefusedFile: scene_1.png has the id" in failed
+    assert "source: RefusedFile: a\"b.png can't be used" in failed and "RefusedFile: scene_1.png has the id" in failed
     assert miqd("label", "--task", "det", "--run", run_file).code == 2
     (data.images / 'a"b.png').unlink()
     (data.images / "scene_1.JPG").unlink()

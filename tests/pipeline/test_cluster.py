@@ -19,7 +19,7 @@ import psutil
 import pytest
 from distributed import Client
 
-from pipelines import run as stages
+from pipelines import open_schedulers as stages
 from pipelines.cluster import local_cluster
 from pipelines.schedulers import Inline
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
