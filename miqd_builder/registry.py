@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder import user_code
+from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 
 T = TypeVar("T")
 
@@ -50,16 +52,33 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: there is none; names the nearest. Or it can't be imported.
         """
+        with self._loading(name):
+            thing: T = self._entry(name).load()
+        return thing
+
+    def fresh(self, name: str) -> T:
+        """Return the thing of this name; the module of one of another package is imported anew if its code has changed.
+
+        Raises:
+            ConfigError: as ``registry[name]``.
+            StaleCodeError: the code in memory is another one, and can't be replaced without a restart.
+        """
+        if not self.shipped(name):
+            with self._loading(name):
+                user_code.load(self.module(name))
+        return self[name]
+
+    @contextmanager
+    def _loading(self, name: str) -> Iterator[None]:
         entry = self._entry(name)
         try:
-            thing: T = entry.load()
-        except ConfigError:
+            yield
+        except MiqdError:
             raise
         except Exception as error:
             raise ConfigError(
                 f"{self.kind.capitalize()} '{name}' ({entry.value}) can't be loaded: {type(error).__name__}: {error}"
             ) from error
-        return thing
 
     def _entry(self, name: str) -> EntryPoint:
         found = self._shipped.get(name) or _announced(self.group).get(name)
