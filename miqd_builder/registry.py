@@ -20,12 +20,14 @@ class Registry(Generic[T]):
     Args:
         kind: what they are called in messages, for example ``source kind``.
         group: entry points of this group add to them, for example ``miqd.sources``. A name that ships can't be taken over.
-        shipped: ``package.module:attribute`` by name.
+        shipped: by name ``package.module:attribute``, or the things themselves where they cost nothing.
     """
 
-    def __init__(self, kind: str, group: str, shipped: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, group: str, shipped: Mapping[str, str | T]) -> None:
         self.kind, self.group = kind, group
-        self._shipped = {name: EntryPoint(name, value, group) for name, value in shipped.items()}
+        self._shipped = {
+            name: EntryPoint(name, thing, group) if isinstance(thing, str) else thing for name, thing in shipped.items()
+        }
 
     def __contains__(self, name: object) -> bool:
         return name in self._shipped or name in _announced(self.group)
@@ -39,12 +41,13 @@ class Registry(Generic[T]):
         return name in self._shipped
 
     def module(self, name: str) -> str:
-        """Return the dotted name of the module that the thing is in.
+        """Return the dotted name of the module that the thing, or the class of one that ships, is in.
 
         Raises:
             ConfigError: there is none of that name.
         """
-        return self._entry(name).module
+        entry = self._entry(name)
+        return entry.module if isinstance(entry, EntryPoint) else type(entry).__module__
 
     def __getitem__(self, name: str) -> T:
         """Return the thing of this name.
@@ -52,8 +55,11 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: there is none; names the nearest. Or it can't be imported.
         """
-        with self._loading(name):
-            thing: T = self._entry(name).load()
+        entry = self._entry(name)
+        if not isinstance(entry, EntryPoint):
+            return entry
+        with self._loading(entry):
+            thing: T = entry.load()
         return thing
 
     def fresh(self, name: str) -> T:
@@ -63,25 +69,24 @@ class Registry(Generic[T]):
             ConfigError: as ``registry[name]``.
             StaleCodeError: the code in memory is another one, and can't be replaced without a restart.
         """
-        if not self.shipped(name):
-            with self._loading(name):
-                user_code.load(self.module(name))
+        entry = self._entry(name)
+        if isinstance(entry, EntryPoint) and not self.shipped(name):
+            with self._loading(entry):
+                user_code.load(entry.module)
         return self[name]
 
     @contextmanager
-    def _loading(self, name: str) -> Iterator[None]:
-        entry = self._entry(name)
+    def _loading(self, entry: EntryPoint) -> Iterator[None]:
         try:
             yield
         except MiqdError:
             raise
         except Exception as error:
-            raise ConfigError(
-                f"{self.kind.capitalize()} '{name}' ({entry.value}) can't be loaded: {type(error).__name__}: {error}"
-            ) from error
+            what, why = f"{self.kind[0].upper()}{self.kind[1:]} '{entry.name}'", " ".join(str(error).split())
+            raise ConfigError(f"{what} ({entry.value}) can't be loaded: {type(error).__name__}: {why}") from error
 
-    def _entry(self, name: str) -> EntryPoint:
-        found = self._shipped.get(name) or _announced(self.group).get(name)
+    def _entry(self, name: str) -> EntryPoint | T:
+        found: EntryPoint | T | None = self._shipped.get(name) or _announced(self.group).get(name)
         if found is None:
             known = self.names()
             raise ConfigError(f"Unknown {self.kind} '{name}': expected one of {', '.join(known)}.{did_you_mean(name, known)}")

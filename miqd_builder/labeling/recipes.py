@@ -62,11 +62,16 @@ class Recipe(BaseModel):
         return self.class_consistency, self.detection_score
 
 
-MIQD_V1 = Recipe(name="miqd_v1", version=1)
-SOFT_V1 = Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75")
-RECIPES = {recipe.name: recipe for recipe in (MIQD_V1, SOFT_V1)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(name="miqd_v1", version=1),
+        Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75"),
+    )
+}
+"""Recipes that ship, by name."""
 
-REGISTRY: Registry[Recipe] = Registry("recipe", "miqd.recipes", {name: f"{__name__}:{name.upper()}" for name in RECIPES})
+REGISTRY: Registry[Recipe] = Registry("recipe", "miqd.recipes", RECIPES)
 """Recipes by name, those of installed packages among them."""
 
 
