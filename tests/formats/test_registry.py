@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from pipelines.export import recorded_config
 from pipelines.export_part import export_part
 from pipelines.items import ExportPart
 from pipelines.progress import progress
-from tests.conftest import Outcome, make_data_set, toy_entry, write_run, write_zoo
+from tests.conftest import ROOT, Outcome, make_data_set, toy_entry, write_run, write_zoo
 from tests.formats.conftest import Labelled, label
 
 Miqd = Callable[..., Outcome]
@@ -158,6 +160,22 @@ def test_a_worker_writes_with_the_code_that_was_planned_with(installed: Path, la
     assert not (tmp_path / "to").exists()
 
 
+def test_the_format_of_the_document(miqd: Miqd, labelled: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = dict(re.findall(r"```(toml|python)\n(.*?)```", (ROOT / "docs/formats.md").read_text(), re.DOTALL))
+    info = tmp_path / "mine-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "my_format.py").write_text(blocks["python"])
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    ((group, points),) = tomllib.loads(blocks["toml"])["project"]["entry-points"].items()
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *(f"{k} = {v}" for k, v in points.items())]))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_announced", registry._announced.__wrapped__)  # without its cache
+    assert miqd("export", "--out", labelled.out("det"), "--format", "mine", "--to", tmp_path / "to").code == 0
+    written = json.loads((tmp_path / "to/det.json").read_text())
+    assert written == {row["file_name"]: row["composite"] for row in labelled.labels("det").to_pylist()}
+    del sys.modules["my_format"]
+
+
 def test_labels_of_names_and_values() -> None:
     table = labels_table("det", [("a", "fog_fg_stronger_fg4_bg1"), ("b", "fog_2")], {"composite": [0.5, None]})
     assert table.schema == LABELS["det"]
@@ -245,7 +263,5 @@ def test_images_that_would_share_a_file_are_refused(miqd: Miqd, tmp_path: Path) 
     label(run, ("det",))
     result = miqd("export", "--out", tmp_path / "out", "--to", tmp_path / "to")
     assert result.code == 1 and not (tmp_path / "to").exists()
-    assert (
-        "Error: Images '000000000007' and '7' would both become 'miqa_det/src_images/000000000007.jpg'"
-        in result.err.splitlines()[-1]
-    )
+    name = "miqa_det/src_images/000000000007.jpg"
+    assert f"Error: Images '000000000007' and '7' would both become '{name}'" in result.err.splitlines()[-1]
