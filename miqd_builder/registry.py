@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder import user_code
+from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 
 T = TypeVar("T")
 
@@ -18,12 +20,14 @@ class Registry(Generic[T]):
     Args:
         kind: what they are called in messages, for example ``source kind``.
         group: entry points of this group add to them, for example ``miqd.sources``. A name that ships can't be taken over.
-        shipped: ``package.module:attribute`` by name.
+        shipped: by name ``package.module:attribute``, or the things themselves where they cost nothing.
     """
 
-    def __init__(self, kind: str, group: str, shipped: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, group: str, shipped: Mapping[str, str | T]) -> None:
         self.kind, self.group = kind, group
-        self._shipped = {name: EntryPoint(name, value, group) for name, value in shipped.items()}
+        self._shipped = {
+            name: EntryPoint(name, thing, group) if isinstance(thing, str) else thing for name, thing in shipped.items()
+        }
 
     def __contains__(self, name: object) -> bool:
         return name in self._shipped or name in _announced(self.group)
@@ -37,12 +41,13 @@ class Registry(Generic[T]):
         return name in self._shipped
 
     def module(self, name: str) -> str:
-        """Return the dotted name of the module that the thing is in.
+        """Return the dotted name of the module that the thing, or the class of one that ships, is in.
 
         Raises:
             ConfigError: there is none of that name.
         """
-        return self._entry(name).module
+        entry = self._entry(name)
+        return entry.module if isinstance(entry, EntryPoint) else type(entry).__module__
 
     def __getitem__(self, name: str) -> T:
         """Return the thing of this name.
@@ -51,18 +56,37 @@ class Registry(Generic[T]):
             ConfigError: there is none; names the nearest. Or it can't be imported.
         """
         entry = self._entry(name)
-        try:
+        if not isinstance(entry, EntryPoint):
+            return entry
+        with self._loading(entry):
             thing: T = entry.load()
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"{self.kind.capitalize()} '{name}' ({entry.value}) can't be loaded: {type(error).__name__}: {error}"
-            ) from error
         return thing
 
-    def _entry(self, name: str) -> EntryPoint:
-        found = self._shipped.get(name) or _announced(self.group).get(name)
+    def fresh(self, name: str) -> T:
+        """Return the thing of this name; the module of one of another package is imported anew if its code has changed.
+
+        Raises:
+            ConfigError: as ``registry[name]``.
+            StaleCodeError: the code in memory is another one, and can't be replaced without a restart.
+        """
+        entry = self._entry(name)
+        if isinstance(entry, EntryPoint) and not self.shipped(name):
+            with self._loading(entry):
+                user_code.load(entry.module)
+        return self[name]
+
+    @contextmanager
+    def _loading(self, entry: EntryPoint) -> Iterator[None]:
+        try:
+            yield
+        except MiqdError:
+            raise
+        except Exception as error:
+            what, why = f"{self.kind[0].upper()}{self.kind[1:]} '{entry.name}'", " ".join(str(error).split())
+            raise ConfigError(f"{what} ({entry.value}) can't be loaded: {type(error).__name__}: {why}") from error
+
+    def _entry(self, name: str) -> EntryPoint | T:
+        found: EntryPoint | T | None = self._shipped.get(name) or _announced(self.group).get(name)
         if found is None:
             known = self.names()
             raise ConfigError(f"Unknown {self.kind} '{name}': expected one of {', '.join(known)}.{did_you_mean(name, known)}")

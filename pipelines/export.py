@@ -1,35 +1,31 @@
-"""A run in the published form: what is to be written, all parts of it, and the splits."""
+"""A run in a format: what is to be written, all parts of it, and what holds of the whole run."""
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from miqd_builder.config import RunConfig, load_run
 from miqd_builder.errors import ConfigError, StoreError
-from miqd_builder.formats import published
-from miqd_builder.formats.writing import split_csv, validation_sources
-from miqd_builder.sources import SourceImage
+from miqd_builder.formats.contract import ExportedRun, Format, ImagePlaces
+from miqd_builder.formats.registry import format_code, writer_of
+from miqd_builder.formats.splits import validation_sources
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import table_path
-from miqd_builder.tasks import check_task
+from miqd_builder.tasks import Task
 from pipelines.context import Context, open_context
 from pipelines.export_part import export_part, place
 from pipelines.items import ExportPart
-from pipelines.model_part import class_index
 from pipelines.progress import progress
 from pipelines.schedulers import open_scheduler
-
-IMAGES_RECORD = "images.json"
-"""Beside the images of a tree: what decided their pixels. Labels of another run must not stand beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +46,14 @@ class ExportSummary:
     """What an export of one task wrote.
 
     Attributes:
-        tree: folder of the labels.
         sources: source images.
-        images: degraded images.
+        images: degraded images; 0 in a format of labels alone.
         new: degraded images that were not there before.
         train, val: sources of the splits.
         left_out: sources in neither split, for want of ground truth.
         failed: parts that failed, with their error.
     """
 
-    tree: Path
     sources: int
     images: int
     new: int
@@ -82,28 +76,43 @@ def recorded_config(url: str, task: str, settings: list[str], **options: Any) ->
     return load_run(None, settings=settings, **{**fields, "out": url, **{k: v for k, v in options.items() if v is not None}})
 
 
-def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSummary:
-    """Write the labels and images of one task in the published form; what is there already is kept.
+def export_run(config: RunConfig, task: Task, to: Path, split: Split, form: Format) -> ExportSummary:
+    """Write the labels and images of one task in a format; what is there already is kept.
 
     Args:
         config: run file of a labelled run; its scheduler renders the images of a run that kept none.
-        task: cls, det or ins.
-        to: folder that holds the trees ``miqa_cls``, ``miqa_det`` and ``miqa_ins``.
+        task: one that the format has.
+        to: folder that everything goes below.
         split: how to divide the sources.
+        form: the format.
 
     Raises:
         ConfigError: the run has no labels of the task, or the images there are another run's.
         StoreError: something of the run is missing.
     """
-    published.check_published_task(task)
+    writer = writer_of(form)
     context = open_context(config)
     known = _composite_known(context, task)
-    _check_distinct(task, known)
-    _claim_images(context, task, to)
-    images = sum(rows for _, rows in known.values())
+    if writer.images:
+        _check_distinct(context, task, known, writer.images)
+        _claim_images(context, task, to, writer.images)
     parts = [p for p in range(len(context.record.parts)) if context.folder.exists(table_path("labels", p, task=task))]
-    items = [ExportPart(run=context.planned, part=part, task=check_task(task), to=to) for part in parts]
-    new, failed = 0, []
+    code = format_code(form.name)
+    items = [ExportPart(run=context.planned, part=part, task=task, form=form.name, code=code, to=to) for part in parts]
+    rows = sum(rows for _, rows in known.values())
+    new, failed = _write_parts(context, items, rows)
+    run = _exported_run(context, task, parts, known, split)
+    for name, content in writer.run_files(run).items():
+        _write(to, name, content)
+    left_out = len(known) - len(run.train) - len(run.val)
+    images = rows if writer.images else 0
+    return ExportSummary(len(known), images, new, len(run.train), len(run.val), left_out, tuple(failed))
+
+
+def _write_parts(context: Context, items: Sequence[ExportPart], rows: int) -> tuple[int, list[str]]:
+    """Write all parts; returns the number of new images, and what failed."""
+    config, new = context.config, 0
+    failed: list[str] = []
 
     def fail(item: ExportPart, error: Exception) -> None:
         failed.append(f"{item.keys[0]}: {type(error).__name__}: {error}")
@@ -116,19 +125,21 @@ def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSu
             folder=context.folder,
             worker_timeout=config.worker_timeout,
         ) as scheduler,
-        progress(f"export {task}", images) as report,
+        progress(f"export {items[0].task}", rows) as report,
     ):
         for _, result in scheduler.map(export_part, items, on_progress=report, on_failure=fail):
             new += result.computed
-    _write_annotations(context, task, to)
-    val, train = _write_splits(context, task, to, known, split)
-    _write_record(context, task, to / published.tree(task), split, parts)
-    return ExportSummary(
-        to / published.tree(task), len(known), images, new, train, val, len(known) - train - val, tuple(failed)
-    )
+    return new, failed
 
 
-def _composite_known(context: Context, task: str) -> dict[str, tuple[bool, int]]:
+def _write(to: Path, name: str, content: bytes | Path) -> None:
+    if isinstance(content, Path):
+        place(content, to / name)
+    else:
+        RunFolder(str(to)).write(name, content)
+
+
+def _composite_known(context: Context, task: Task) -> dict[str, tuple[bool, int]]:
     """Whether each labelled source has a composite, and its number of rows."""
     found: dict[str, tuple[bool, int]] = {}
     for part in range(len(context.record.parts)):
@@ -143,85 +154,51 @@ def _composite_known(context: Context, task: str) -> dict[str, tuple[bool, int]]
     return found
 
 
-def _check_distinct(task: str, ids: Mapping[str, Any]) -> None:
-    stems: dict[str, str] = {}
-    for source_id in ids:
-        other = stems.setdefault(published.stem(task, source_id), source_id)
-        if other != source_id:
-            raise ConfigError(
-                f"Images '{other}' and '{source_id}' would share the name '{published.stem(task, source_id)}' in the published "
-                "form: rename one of them."
-            )
+def _check_distinct(context: Context, task: Task, ids: Iterable[str], places: ImagePlaces) -> None:
+    taken: dict[str, str] = {}
+    for image in context.part_sources(list(ids)):
+        name = places.original(task, image)
+        other = taken.setdefault(name, image.source_id)
+        if other != image.source_id:
+            raise ConfigError(f"Images '{other}' and '{image.source_id}' would both become '{name}': rename one of them.")
 
 
-def _claim_images(context: Context, task: str, to: Path) -> None:
+def _claim_images(context: Context, task: Task, to: Path, places: ImagePlaces) -> None:
     """Refuse to put a run's labels beside another run's images."""
-    folder = RunFolder(str(to / published.image_tree(task)))
+    folder, name = RunFolder(str(to)), places.record(task)
     mine = {"seed": context.record.seed, "roi": context.record.roi, "source": context.config.source.kind}
-    if folder.exists(IMAGES_RECORD):
-        there = json.loads(folder.read(IMAGES_RECORD))
+    if folder.exists(name):
+        there = json.loads(folder.read(name))
         if there != mine:
-            raise ConfigError(
-                f"'{folder.url}' holds images of another run ({there}, this one has {mine}): choose another --to."
-            )
+            where = folder.path(name).removesuffix(f"/{PurePosixPath(name).name}")
+            raise ConfigError(f"'{where}' holds images of another run ({there}, this one has {mine}): choose another --to.")
         return
-    folder.write(IMAGES_RECORD, json.dumps(mine).encode())
+    folder.write(name, json.dumps(mine).encode())
 
 
-def _write_annotations(context: Context, task: str, to: Path) -> None:
-    """Detection's readers look up the category of each image in COCO's annotations."""
-    if task == "cls":
-        return
-    target = to / published.image_tree(task) / "additional_info" / "instances_val2017.json"
-    if context.config.source.annotations is not None:
-        place(context.config.source.annotations, target)
-    else:
-        nothing: dict[str, list[Any]] = {"images": [], "annotations": [], "categories": []}
-        RunFolder(str(target.parent)).write(target.name, json.dumps(nothing).encode())
-
-
-def _write_splits(
-    context: Context, task: str, to: Path, known: Mapping[str, tuple[bool, int]], split: Split
-) -> tuple[int, int]:
-    """Write the two lists and return their lengths, val first; sources without accuracy are in neither if others have it."""
+def _exported_run(
+    context: Context, task: Task, parts: Sequence[int], known: Mapping[str, tuple[bool, int]], split: Split
+) -> ExportedRun:
+    """What the labels are and how the sources are split: those without accuracy are in neither if others have it."""
     usable = sorted(i for i, (has_composite, _) in known.items() if has_composite) or sorted(known)
     val = validation_sources(usable, fraction=split.fraction, seed=split.seed)
-    quality = _quality(context.config) if task == "cls" else {}
-    lists = {"train": [i for i in usable if i not in val], "val": [i for i in usable if i in val]}
-    for name, ids in lists.items():
-        rows = [_split_row(context, task, context.sources.by_id[i], quality) for i in ids]
-        RunFolder(str(to)).write(f"dataset_splitting/{published.tree(task)}_{name}.csv", split_csv(task, rows))
-    return len(lists["val"]), len(lists["train"])
+    tables = [table_path("labels", part, task=task) for part in parts]
+    footer = read_footer(context.folder, tables[0])
 
+    def labels() -> Iterator[pa.Table]:
+        return (read_part(context.folder, table) for table in tables)
 
-def _split_row(context: Context, task: str, source: SourceImage, quality: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
-    if task != "cls":
-        return (published.stem(task, source.source_id),)
-    folder_is_class = context.config.source.labels is None
-    category = source.path.parent.name if folder_is_class else str(class_index(source))
-    return source.path.name, *quality.get(source.source_id, (category, ""))
-
-
-def _quality(config: RunConfig) -> dict[str, tuple[str, str]]:
-    """Category and quality score by source id, where the run file names the quality CSV."""
-    if config.source.quality is None:
-        return {}
-    with config.source.quality.open(newline="", encoding="utf-8-sig") as file:
-        return {Path(row["Image Name"]).stem: (row["Category"], row["Quality Score"]) for row in csv.DictReader(file)}
-
-
-def _write_record(context: Context, task: str, tree: Path, split: Split, parts: list[int]) -> None:
-    """State what the labels are and how the split was made."""
-    footer = read_footer(context.folder, table_path("labels", parts[0], task=task))
-    labels = read_part(context.folder, table_path("labels", parts[0], task=task), ["recipe"])
-    content = {
-        "format": "miqd",
-        "run": context.folder.url,
-        "seed": context.record.seed,
-        "recipe": pc.unique(labels["recipe"]).to_pylist(),
-        "model_weights": footer.inputs.get("weights", {}) if footer else {},
-        "validation_fraction": split.fraction,
-        "split_seed": split.seed,
-        "versions": context.record.versions,
-    }
-    RunFolder(str(tree)).write("export.json", json.dumps(content, indent=1).encode())
+    return ExportedRun(
+        task=task,
+        url=context.folder.url,
+        record=context.record,
+        source=context.config.source,
+        images={image.source_id: image for image in context.part_sources(sorted(known))},
+        labels=labels,
+        train=tuple(i for i in usable if i not in val),
+        val=tuple(i for i in usable if i in val),
+        val_fraction=split.fraction,
+        split_seed=split.seed,
+        recipes=tuple(pc.unique(read_part(context.folder, tables[0], ["recipe"])["recipe"]).to_pylist()),
+        weights=footer.inputs.get("weights", {}) if footer else {},
+    )

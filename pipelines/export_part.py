@@ -1,4 +1,4 @@
-"""One part of a run in the published form: its images and label files. Files that are right already are kept."""
+"""One part of a run in a format: its images and label files. Files that are right already are kept."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from miqd_builder import user_code
 from miqd_builder.errors import StoreError, UnreadableImageError
-from miqd_builder.formats import published
-from miqd_builder.formats.writing import label_csvs
+from miqd_builder.formats.contract import ImagePlaces
+from miqd_builder.formats.registry import format_of, writer_of
 from miqd_builder.images import decode_png, encode_png
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import TEMPORARY, RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.schema import image_path, table_path
+from miqd_builder.tasks import Task
 from pipelines.context import Context, item_context
 from pipelines.degrade import PartResult
 from pipelines.items import ExportPart
@@ -29,6 +31,7 @@ from pipelines.schedulers import Report
 from pipelines.variant_images import PartImages
 
 _KEYS = ["source_id", "degradation"]
+_MEASURES = ("consistency", "accuracy")
 
 
 def export_part(item: ExportPart, report: Report) -> PartResult:
@@ -41,20 +44,24 @@ def export_part(item: ExportPart, report: Report) -> PartResult:
     Raises:
         StoreError: a table or a stored image is missing, or the tables don't belong together.
     """
-    context, kind, part = item_context(item), item.task, item.part
-    labels = read_part(context.folder, table_path("labels", part, task=kind))
+    context, task, part = item_context(item), item.task, item.part
+    labels = read_part(context.folder, table_path("labels", part, task=task))
     _check_names(context, labels)
-    scores = _scores(context, kind, part, labels)
-    images, result = _Images(context, part, item.to / published.image_tree(kind), kind), PartResult()
-    target = RunFolder(str(item.to / published.tree(kind)))
-    for source in context.part_sources(list(dict.fromkeys(labels["source_id"].to_pylist()))):
-        rows = pc.equal(labels["source_id"], source.source_id)
-        own = labels.filter(rows)
-        images.write(source, own["degradation"].to_pylist(), report, result)
-        files = label_csvs(kind, own, {model: table.filter(rows) for model, table in scores.items()})
-        names = published.label_files(kind, published.stem(kind, source.source_id))
-        for measure, content in files.items():
-            _write_if_changed(target, f"labels/{names[measure]}", content)
+    result, target = PartResult(), RunFolder(str(item.to))
+    with user_code.planned(item.code):
+        writer = writer_of(format_of(item.form))
+        scores = _scores(context, task, part, labels) if task in writer.scored else {}
+        images = _Images(context, part, item.to, task, writer.images) if writer.images else None
+        for source in context.part_sources(list(dict.fromkeys(labels["source_id"].to_pylist()))):
+            rows = pc.equal(labels["source_id"], source.source_id)
+            own = labels.filter(rows)
+            if images:
+                images.write(source, own["degradation"].to_pylist(), report, result)
+            else:
+                report(own.num_rows)
+            files = writer.label_files(task, own, {model: table.filter(rows) for model, table in scores.items()})
+            for name, content in files.items():
+                _write_if_changed(target, name, content)
     return result
 
 
@@ -89,9 +96,7 @@ def _check_names(context: Context, labels: pa.Table) -> None:
 
 
 def _scores(context: Context, task: str, part: int, labels: pa.Table) -> Mapping[str, pa.Table]:
-    """Scores of each model behind the labels, in the rows of the labels; none for cls, which publishes no single model."""
-    if task == "cls":
-        return {}
+    """Scores of each model behind the labels, in the rows of the labels."""
     footer = read_footer(context.folder, table_path("labels", part, task=task))
     models = sorted(footer.inputs["weights"]) if footer else []
     rows = labels.select(_KEYS).append_column("row", pa.array(range(labels.num_rows), pa.int64()))
@@ -99,7 +104,7 @@ def _scores(context: Context, task: str, part: int, labels: pa.Table) -> Mapping
     for model in models:
         name = table_path("scores", part, task=task, model=model)
         if context.folder.exists(name):
-            scores = read_part(context.folder, name, [*_KEYS, *published.MEASURES])
+            scores = read_part(context.folder, name, [*_KEYS, *_MEASURES])
             tables[model] = _counted(rows.join(scores, _KEYS).sort_by("row"))
     return tables
 
@@ -114,8 +119,8 @@ def _counted(scores: pa.Table) -> pa.Table:
 class _Images:
     """Images of one part: the run's files where it kept them here, or pixels read or rendered again."""
 
-    def __init__(self, context: Context, part: int, tree: Path, task: str) -> None:
-        self._context, self._part, self._tree, self._task = context, part, tree, task
+    def __init__(self, context: Context, part: int, to: Path, task: Task, places: ImagePlaces) -> None:
+        self._context, self._to, self._task, self._places = context, to, task, places
         self._linked = context.config.images == "png" and context.folder.local
         self._hashes: dict[tuple[str, str], str] = {}
         if not self._linked:
@@ -125,9 +130,8 @@ class _Images:
 
     def write(self, source: SourceImage, names: list[str], report: Report, result: PartResult) -> None:
         """Write the original and some degraded images of one source."""
-        original = published.source_file(self._task, source.source_id, source.path.name)
-        place(source.path, self._tree / "src_images" / original)
-        targets = {name: self._target(source.source_id, name) for name in names}
+        place(source.path, self._to / self._places.original(self._task, source))
+        targets = {name: self._to / self._places.degraded(self._task, source.source_id, name) for name in names}
         if self._linked:
             for name, target in targets.items():
                 stored = Path(self._context.folder.path(f"images/{image_path(source.source_id, name)}"))
@@ -143,9 +147,6 @@ class _Images:
                 RunFolder(str(targets[name].parent)).write(targets[name].name, encode_png(pixels), flush=False)
             result.computed += len(batch)
             report(len(batch))
-
-    def _target(self, source_id: str, name: str) -> Path:
-        return self._tree / "images" / published.stem(self._task, source_id) / Path(image_path(source_id, name)).name
 
     @staticmethod
     def _is_right(target: Path, sha256: str) -> bool:

@@ -1,26 +1,35 @@
-"""Commands for labels in the published form: ``miqd export``, ``miqd import``, ``miqd compare``."""
+"""Commands for labels in a published form: ``miqd export``, ``miqd import``, ``miqd compare``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.options import QUARANTINED, Out, Plugins, Run, SchedulerName, Settings, TaskOption, Workers
 
+if TYPE_CHECKING:
+    from miqd_builder.formats.contract import Format
+    from miqd_builder.tasks import Task
+
 app = typer.Typer()
 
-Format = Annotated[str, typer.Option("--format", help="miqd: the form in which the MIQD-2.5M database is published.")]
+FormatName = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="NAME", help="miqd: the form in which the MIQD-2.5M database is published. Packages may add others."
+    ),
+]
 
 
 @app.command("export")
 def export(
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for miqa_cls, miqa_det, miqa_ins and the splits.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder that everything goes below.")],
     run: Run = None,
     out: Out = None,
     task: TaskOption = None,
-    form: Format = "miqd",
+    form: FormatName = "miqd",
     settings: Settings = None,
     val_fraction: Annotated[
         float, typer.Option("--val-fraction", min=0, max=1, help="Share of the source images in the validation split.")
@@ -29,19 +38,19 @@ def export(
     scheduler: SchedulerName = None,
     workers: Workers = None,
 ) -> None:
-    """Write labels and images in the form that the published training code reads."""
+    """Write labels and images in the form that the published training code reads, or in another format."""
     from miqd_builder.config import RunConfig
-    from miqd_builder.formats.published import check_published_task
+    from miqd_builder.formats.registry import format_of, writer_of
     from pipelines import console
     from pipelines.export import Split, export_run, recorded_config
     from pipelines.options import load, run_folder
 
-    _check_format(form)
-    if task is not None:
-        check_published_task(task)
+    chosen = format_of(form)
+    writer_of(chosen)
+    tasks = [chosen.task(task)] if task is not None else None
     url = run_folder(run, out, settings, task)
     failed = False
-    for name in [task] if task else _labelled(url):
+    for name in tasks or _labelled(url, chosen):
         options: dict[str, Any] = {"scheduler": scheduler, "workers": workers}
         config: RunConfig = (
             load(run, name, out, settings, **options) if run else recorded_config(url, name, settings or [], **options)
@@ -49,10 +58,10 @@ def export(
         if scheduler is None and config.images == "png":
             # Links are quicker made than workers.
             config = config.model_copy(update={"scheduler": "inline"})
-        summary = export_run(config, name, to.resolve(), Split(val_fraction, split_seed))
+        summary = export_run(config, name, to.resolve(), Split(val_fraction, split_seed), chosen)
         left_out = f", {summary.left_out} without ground truth in neither" if summary.left_out else ""
         console.hint(
-            f"{name}: {summary.sources} sources, {summary.images} images ({summary.new} new), labels in {summary.tree}; "
+            f"{name}: {summary.sources} sources, {summary.images} images ({summary.new} new) in {to.resolve()}; "
             f"{summary.train} train, {summary.val} val (fraction {val_fraction:g}, seed {split_seed}){left_out}."
         )
         for failure in summary.failed:
@@ -63,33 +72,34 @@ def export(
 
 
 @app.command("import")
-def import_labels(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds miqa_cls, miqa_det or miqa_ins.")],
+def import_command(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder of the labels; format miqd: that of miqa_cls, miqa_det, miqa_ins."),
+    ],
     out: Annotated[str, typer.Option("--out", help="Run folder to write: a path or a url.")],
     task: TaskOption = None,
-    form: Format = "miqd",
+    form: FormatName = "miqd",
     plugin: Plugins = None,
 ) -> None:
     """Read published labels into a run folder, to audit them or to compare a rebuild with them."""
     import degradations
     from miqd_builder.errors import ConfigError
-    from miqd_builder.formats import published
-    from miqd_builder.formats.importing import import_published
+    from miqd_builder.formats.importing import import_labels, tasks_in
+    from miqd_builder.formats.registry import format_of, reader_of
     from miqd_builder.store.folder import RunFolder
     from pipelines import console
     from pipelines.progress import progress
 
-    _check_format(form)
+    chosen = format_of(form)
+    reader_of(chosen)
     try:
         for module in plugin or []:
             degradations.load_plugin(module)
     except degradations.PluginError as error:
         raise ConfigError(str(error)) from None
-    found = [name for name in published.TASKS if (folder / published.tree(name) / "labels").is_dir()]
-    if task is None and not found:
-        raise ConfigError(f"'{folder}' holds no {', '.join(map(published.tree, published.TASKS))}: correct it, or give --task.")
-    for name in [task] if task else found:
-        rows = import_published(folder, RunFolder(out), name, progress=progress)
+    for name in tasks_in(chosen, folder) if task is None else [chosen.task(task)]:
+        rows = import_labels(chosen, folder, RunFolder(out), name, progress=progress)
         console.hint(f"{name}: {rows} labels imported. Next: miqd audit --out {out}, or miqd compare {out} OTHER")
 
 
@@ -116,21 +126,14 @@ def compare(
         write_comparisons(results, json_file)
 
 
-def _check_format(form: str) -> None:
-    from miqd_builder.errors import ConfigError
-
-    if form != "miqd":
-        raise ConfigError(f"Unknown format '{form}': expected miqd.")
-
-
-def _labelled(url: str) -> list[str]:
-    """Tasks of a run folder that the published form has."""
+def _labelled(url: str, form: Format) -> list[Task]:
+    """Labelled tasks of a run folder that a format has."""
     from miqd_builder.audit.statistics import labelled_tasks
     from miqd_builder.errors import ConfigError
-    from miqd_builder.formats.published import TASKS
     from miqd_builder.store.folder import RunFolder
 
-    tasks = [task for task in labelled_tasks(RunFolder(url)) if task in TASKS]
+    labelled = labelled_tasks(RunFolder(url))
+    tasks = [task for task in form.tasks if task in labelled]
     if not tasks:
-        raise ConfigError(f"'{url}' has no labels for {', '.join(TASKS)}: run 'miqd label' first.")
+        raise ConfigError(f"'{url}' has no labels for {', '.join(form.tasks)}: run 'miqd label' first.")
     return tasks

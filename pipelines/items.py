@@ -181,14 +181,18 @@ class LabelPart(WorkItem):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPart(WorkItem):
-    """Write the images and label files of a part in the published form.
+    """Write the images and label files of a part in a format.
 
     Attributes:
         task: of the labels.
-        to: folder that holds the trees.
+        form: name of the format.
+        code: hash of the module of a format of another package.
+        to: folder that everything goes below.
     """
 
     task: Task
+    form: str
+    code: Mapping[str, str]
     to: Path
 
     @property

@@ -1,1 +1,1 @@
-"""Labels in the form in which the MIQD-2.5M database is published, and back."""
+"""Labels and images in the forms in which others publish them, and back: a registry of formats."""

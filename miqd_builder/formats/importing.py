@@ -1,23 +1,26 @@
-"""Published labels into a run folder that audit and compare read like any other."""
+"""Labels of a format into a run folder that audit and compare read like any other."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 import degradations
 from miqd_builder.errors import ConfigError
-from miqd_builder.formats.published import IMAGE_COLUMN, check_published_task, label_files, split_image_name, tree
-from miqd_builder.formats.reading import RECIPE, read_labels
+from miqd_builder.formats.contract import Format, Sources
+from miqd_builder.formats.labels import RECIPE
+from miqd_builder.formats.registry import format_code, reader_of
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
 from miqd_builder.store.record import RunRecord
-from miqd_builder.store.schema import table_path
+from miqd_builder.store.schema import LABELS, table_path
+from miqd_builder.tasks import Task
 
 SOURCES_PER_PART = 100
 
@@ -25,65 +28,55 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows a title and a total; gives the function that counts."""
 
 
-def import_published(source: Path, folder: RunFolder, task: str, *, progress: Progress) -> int:
-    """Read published labels of one task into ``labels/`` of a run folder and return the number of rows.
+def tasks_in(form: Format, source: Path) -> list[Task]:
+    """Return the tasks that a folder holds in a format.
+
+    Raises:
+        ConfigError: there are none, or the format can't be read.
+    """
+    found = reader_of(form).tasks_in(source)
+    if not found:
+        raise ConfigError(f"'{source}' holds nothing in format {form.name}: correct it, or give --task.")
+    return found
+
+
+def import_labels(form: Format, source: Path, folder: RunFolder, task: Task, *, progress: Progress) -> int:
+    """Read the labels of one task into ``labels/`` of a run folder and return the number of rows.
 
     Several tasks may share a run folder. Parts whose files haven't changed are kept.
 
     Args:
-        source: the folder that holds ``miqa_<task>``, or that folder itself.
+        form: the format that they are in.
+        source: the folder that holds them.
         folder: a new run folder, or one that holds imported labels.
-        task: cls, det or ins.
+        task: of the labels.
         progress: shows how many sources are done.
 
     Raises:
         ConfigError: there are no labels, the run folder holds another run, or a file is malformed.
     """
-    labels = _labels_folder(source, check_published_task(task))
+    sources = reader_of(form).sources(source, form.task(task))
+    if not sources:
+        raise ConfigError(f"'{source}' holds no labels of task {task} in format {form.name}.")
     record = _record(folder)
-    name_of = {_source_id(labels, task, name): name for name in _source_names(labels, task)}
-    record.assign(sorted(name_of), SOURCES_PER_PART)
+    record.assign(sorted(sources), SOURCES_PER_PART)
+    root = Path(os.path.commonpath([file.parent for files in sources.values() for file in files] or [source]))
     rows, found = 0, set(record.degradations)
-    with progress(f"import {task}", len(name_of)) as count:
+    with progress(f"import {task}", len(sources)) as count:
         for number, ids in enumerate(record.parts):
-            names = [name_of[source_id] for source_id in ids if source_id in name_of]
-            if not names:
+            chosen = {source_id: sources[source_id] for source_id in ids if source_id in sources}
+            if not chosen:
                 folder.remove(table_path("labels", number, task=task))
                 continue
-            table = _import_part(labels, folder, task, number, names)
+            table = _import_part(form, root, folder, task, number, chosen)
             rows += table.num_rows
             found |= set(table["degradation"].unique().to_pylist())
-            count(len(names))
+            count(len(chosen))
     order = {name: place for place, name in enumerate(degradations.names())}
     record.degradations = sorted(found, key=lambda name: (order.get(name, len(order)), name))
-    record.stages[f"import {task}"] = {"format": "miqd", "labels": str(labels.resolve())}
+    record.stages[f"import {task}"] = {"format": form.name, "labels": str(root.resolve())}
     record.write(folder)
     return rows
-
-
-def _labels_folder(source: Path, task: str) -> Path:
-    for folder in (source / tree(task) / "labels", source / "labels"):
-        if folder.is_dir():
-            return folder
-    raise ConfigError(f"'{source}' holds neither '{tree(task)}/labels' nor 'labels': give the folder of the published labels.")
-
-
-def _source_names(labels: Path, task: str) -> list[str]:
-    """What the sources are called in file names, from the names of their first label files."""
-    suffix = next(iter(label_files(task, "").values()))
-    names = sorted(path.name.removesuffix(suffix) for path in labels.iterdir() if path.name.endswith(suffix))
-    if not names:
-        raise ConfigError(f"'{labels}' holds no '*{suffix}': these are no labels of task {task} in the published form.")
-    return names
-
-
-def _source_id(labels: Path, task: str, name: str) -> str:
-    """The source's id, from the first image of its first label file; a file that says nothing is refused when it is read."""
-    path = labels / next(iter(label_files(task, name).values()))
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        first = next(csv.DictReader(file), None) or {}
-    parts = split_image_name(task, name, PurePosixPath(first.get(IMAGE_COLUMN[task]) or "").name)
-    return parts[0] if parts else name
 
 
 def _record(folder: RunFolder) -> RunRecord:
@@ -95,13 +88,24 @@ def _record(folder: RunFolder) -> RunRecord:
     return record
 
 
-def _import_part(labels: Path, folder: RunFolder, task: str, number: int, names: list[str]) -> pa.Table:
-    files = [labels / file for name in names for file in label_files(task, name).values()]
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
-    inputs = {"table": "labels", "format": "miqd", "task": task, "files": hashes, "scores": {}, "weights": {}}
+def _import_part(form: Format, root: Path, folder: RunFolder, task: Task, number: int, sources: Sources) -> pa.Table:
+    files = dict.fromkeys(file for files in sources.values() for file in files)
+    hashes = {os.path.relpath(file, root): hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
+    code = "".join(f" {sha256}" for sha256 in format_code(form.name).values())
+    inputs = {"table": "labels", "format": form.name + code, "task": task, "files": hashes, "scores": {}, "weights": {}}
     part = table_path("labels", number, task=task)
     if is_done(read_footer(folder, part), inputs):
         return read_part(folder, part)
-    table = pa.concat_tables([read_labels(task, labels, name) for name in names])
+    table = _checked(form, task, sources, reader_of(form).labels(task, sources))
     write_part(folder, part, table, inputs)
+    return table
+
+
+def _checked(form: Format, task: Task, sources: Sources, table: Any) -> pa.Table:
+    """Refuse what isn't the labels of these sources."""
+    if not isinstance(table, pa.Table) or table.schema != LABELS[task]:
+        raise ConfigError(f"Format {form.name} read no labels of task {task}: expected a table that labels_table() made.")
+    others = set(table["source_id"].unique().to_pylist()) - set(sources)
+    if others:
+        raise ConfigError(f"Format {form.name} read labels of image '{min(others)}', which it wasn't asked for.")
     return table

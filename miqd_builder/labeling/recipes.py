@@ -13,8 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
-from miqd_builder import user_code
-from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
+from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.labeling import measures
 from miqd_builder.registry import Registry
 from miqd_builder.yaml_files import read_mapping
@@ -63,11 +62,16 @@ class Recipe(BaseModel):
         return self.class_consistency, self.detection_score
 
 
-MIQD_V1 = Recipe(name="miqd_v1", version=1)
-SOFT_V1 = Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75")
-RECIPES = {recipe.name: recipe for recipe in (MIQD_V1, SOFT_V1)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(name="miqd_v1", version=1),
+        Recipe(name="soft_v1", version=1, class_consistency="jensen_shannon", detection_score="ap75"),
+    )
+}
+"""Recipes that ship, by name."""
 
-REGISTRY: Registry[Recipe] = Registry("recipe", "miqd.recipes", {name: f"{__name__}:{name.upper()}" for name in RECIPES})
+REGISTRY: Registry[Recipe] = Registry("recipe", "miqd.recipes", RECIPES)
 """Recipes by name, those of installed packages among them."""
 
 
@@ -118,13 +122,7 @@ def _installed(name: str) -> Recipe:
         raise ConfigError(
             f"Unknown recipe '{name}': known are {', '.join(known)}, or a file that ends in .yaml.{did_you_mean(name, known)}"
         )
-    try:
-        user_code.load(REGISTRY.module(name))
-    except MiqdError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"Recipe '{name}' can't be loaded: {type(error).__name__}: {error}") from error
-    recipe = REGISTRY[name]
+    recipe = REGISTRY.fresh(name)
     if not isinstance(recipe, Recipe) or recipe.name != name:
         raise ConfigError(f"Entry point '{name}' of {REGISTRY.group} must name a Recipe(name='{name}', ...): got {recipe!r}.")
     return recipe

@@ -60,7 +60,9 @@ def check_serves(config: SourceConfig, task: Task) -> None:
     """
     if task in SOURCES[config.kind].tasks:
         return
-    serving = [name for name in SOURCES.names() if name != config.kind and task in SOURCES[name].tasks]
+    serving = [
+        name for name in SOURCES.names() if SOURCES.shipped(name) and name != config.kind and task in SOURCES[name].tasks
+    ]
     raise ConfigError(
         f"Task '{task}' has no ground truth in source.kind {config.kind}: use source.kind {' or '.join(serving)}. Of images "
         "without ground truth only the consistency is known."

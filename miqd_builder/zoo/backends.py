@@ -23,7 +23,8 @@ class Backend:
     """A back end.
 
     Attributes:
-        module: the adapter's module, which has a function ``build(entry, options)``; imported when a model is built.
+        module: the adapter's module, which has a function ``build(entry, options)`` that returns an
+            :class:`~miqd_builder.zoo.adapters.base.Adapter`; imported when a model is built.
         tasks: what its models do.
         required: the field of an entry that names the architecture: ``config``, ``arch`` or ``target``.
         optional: those of :data:`BUILDING_FIELDS` that an entry may have besides.
@@ -55,68 +56,65 @@ class Backend:
 
 _ADAPTERS = "miqd_builder.zoo.adapters"
 
-MMPRETRAIN = Backend(
-    f"{_ADAPTERS}.mmpretrain_classifier",
-    ("cls",),
-    "config",
-    ("cfg_options", "preprocess"),
-    package="mmpretrain",
-    install="pip install onedl-mmpretrain",
-    bfloat16=True,
-)
-MMDET = Backend(
-    f"{_ADAPTERS}.mmdet_detector",
-    ("det", "ins"),
-    "config",
-    ("cfg_options",),
-    package="mmdet",
-    install="pip install onedl-mmdetection",
-    bfloat16=True,
-)
-MMSEG = Backend(
-    f"{_ADAPTERS}.mmseg_segmenter",
-    ("seg",),
-    "config",
-    ("cfg_options",),
-    package="mmseg",
-    install="pip install onedl-mmsegmentation",
-)
-TIMM = Backend(
-    f"{_ADAPTERS}.timm_classifier",
-    ("cls",),
-    "arch",
-    ("arch_kwargs", "preprocess"),
-    package="timm",
-    install="pip install timm",
-    bfloat16=True,
-)
-TORCHVISION = Backend(
-    f"{_ADAPTERS}.torchvision_classifier",
-    ("cls",),
-    "arch",
-    ("arch_kwargs", "preprocess"),
-    package="torchvision",
-    install="pip install torchvision",
-    bfloat16=True,
-)
-ULTRALYTICS = Backend(
-    f"{_ADAPTERS}.ultralytics_detector",
-    ("det", "ins"),
-    "arch",
-    ("arch_kwargs",),
-    package="ultralytics",
-    install="pip install 'miqd-builder[ultralytics]'",
-    # Otherwise it looks for a network when it is imported and installs what it misses.
-    environment={"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
-)
-PYTHON = Backend(f"{_ADAPTERS}.python_callable", TASKS, "target", ("arch_kwargs",))
-
 BACKENDS: Registry[Backend] = Registry(
     "back end",
     "miqd.backends",
     {
-        name: f"{__name__}:{name.upper()}"
-        for name in ("mmpretrain", "mmdet", "mmseg", "timm", "torchvision", "ultralytics", "python")
+        "mmpretrain": Backend(
+            f"{_ADAPTERS}.mmpretrain_classifier",
+            ("cls",),
+            "config",
+            ("cfg_options", "preprocess"),
+            package="mmpretrain",
+            install="pip install onedl-mmpretrain",
+            bfloat16=True,
+        ),
+        "mmdet": Backend(
+            f"{_ADAPTERS}.mmdet_detector",
+            ("det", "ins"),
+            "config",
+            ("cfg_options",),
+            package="mmdet",
+            install="pip install onedl-mmdetection",
+            bfloat16=True,
+        ),
+        "mmseg": Backend(
+            f"{_ADAPTERS}.mmseg_segmenter",
+            ("seg",),
+            "config",
+            ("cfg_options",),
+            package="mmseg",
+            install="pip install onedl-mmsegmentation",
+        ),
+        "timm": Backend(
+            f"{_ADAPTERS}.timm_classifier",
+            ("cls",),
+            "arch",
+            ("arch_kwargs", "preprocess"),
+            package="timm",
+            install="pip install timm",
+            bfloat16=True,
+        ),
+        "torchvision": Backend(
+            f"{_ADAPTERS}.torchvision_classifier",
+            ("cls",),
+            "arch",
+            ("arch_kwargs", "preprocess"),
+            package="torchvision",
+            install="pip install torchvision",
+            bfloat16=True,
+        ),
+        "ultralytics": Backend(
+            f"{_ADAPTERS}.ultralytics_detector",
+            ("det", "ins"),
+            "arch",
+            ("arch_kwargs",),
+            package="ultralytics",
+            install="pip install 'miqd-builder[ultralytics]'",
+            # Otherwise it looks for a network when it is imported and installs what it misses.
+            environment={"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
+        ),
+        "python": Backend(f"{_ADAPTERS}.python_callable", TASKS, "target", ("arch_kwargs",)),
     },
 )
 """Back ends by name."""

@@ -66,7 +66,7 @@ def build(
         check_entry(entry, expected)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        adapter: Adapter = _adapter_module(entry.backend).build(entry, options)
+        adapter = _checked(entry.backend, _adapter_module(entry.backend).build(entry, options))
     if expected is not None:
         check_entry(entry, expected)  # an edit may have come between
     return adapter
@@ -75,6 +75,16 @@ def build(
 def _adapter_module(name: str) -> ModuleType:
     module = backend_of(name).module
     return importlib.import_module(module) if BACKENDS.shipped(name) else user_code.load(module)
+
+
+def _checked(backend: str, model: object) -> Adapter:
+    from miqd_builder.zoo.adapters.base import Adapter
+
+    if not isinstance(model, Adapter):
+        raise ConfigError(
+            f"Back end '{backend}' built {type(model).__name__}: expected a subclass of {Adapter.__module__}.Adapter."
+        )
+    return model
 
 
 def _check_device(device: str) -> None:

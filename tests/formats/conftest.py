@@ -11,6 +11,7 @@ import pytest
 
 from miqd_builder.audit.statistics import labels_table
 from miqd_builder.config import load_run
+from miqd_builder.formats.registry import format_of
 from miqd_builder.store.folder import RunFolder
 from pipelines.export import Split, export_run, recorded_config
 from pipelines.planning import plan_label
@@ -66,5 +67,5 @@ def exported(labelled: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The published trees of that run."""
     to = tmp_path_factory.mktemp("exported")
     for task in PUBLISHED_TASKS:
-        export_run(recorded_config(str(labelled.out(task)), task, []), task, to, Split(0.25, 0))
+        export_run(recorded_config(str(labelled.out(task)), task, []), task, to, Split(0.25, 0), format_of("miqd"))
     return to

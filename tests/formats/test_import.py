@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import degradations
 from miqd_builder.audit.statistics import labels_table
 from miqd_builder.errors import ConfigError
-from miqd_builder.formats.reading import read_labels
-from miqd_builder.formats.writing import label_csvs
+from miqd_builder.formats.miqd.reading import read_labels
+from miqd_builder.formats.miqd.writing import label_csvs
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.schema import LABELS
 from tests.conftest import Outcome, part_bytes

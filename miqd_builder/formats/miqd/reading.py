@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 import degradations
 from miqd_builder.errors import ConfigError
-from miqd_builder.formats.published import (
+from miqd_builder.formats.labels import labels_table
+from miqd_builder.formats.miqd.published import (
     AP_COLUMNS,
     CLS_COLUMNS,
     IMAGE_COLUMN,
@@ -22,10 +23,7 @@ from miqd_builder.formats.published import (
     split_image_name,
 )
 from miqd_builder.labeling.aggregation import mean_and_std
-from miqd_builder.store.schema import LABELS, image_path
-
-RECIPE = "published"
-"""Value of ``recipe`` in imported labels: how they were made is not known."""
+from miqd_builder.tasks import Task
 
 NO_GROUND_TRUTH = -1.0
 """What COCOeval reports as AP where there is nothing to find."""
@@ -33,7 +31,7 @@ NO_GROUND_TRUTH = -1.0
 _NOT_MODELS = {"AP_weighted_avg", "AP_avg", "AP_mean", "AP_std"}
 
 
-def read_labels(task: str, folder: Path, name: str) -> pa.Table:
+def read_labels(task: Task, folder: Path, name: str) -> pa.Table:
     """Read the labels of one source image.
 
     Means and standard deviations of det and ins come from the ``AP_<model>`` columns; ``psnr`` stays empty, and so does
@@ -53,16 +51,15 @@ def read_labels(task: str, folder: Path, name: str) -> pa.Table:
     key = IMAGE_COLUMN[task]
     kinds = list(files)
     images = _images(tables[kinds[0]], key, files[kinds[0]])
-    columns = _identity(task, name, images, files[kinds[0]])
+    names = _split(task, name, images, files[kinds[0]])
     for kind in kinds[1:]:
         _check_same_images(images, _images(tables[kind], key, files[kind]), files[kinds[0]], files[kind])
     if task == "cls":
-        columns |= {ours: _values(tables["mmos"], theirs, files["mmos"]) for theirs, ours in CLS_COLUMNS.items()}
+        columns = {ours: _values(tables["mmos"], theirs, files["mmos"]) for theirs, ours in CLS_COLUMNS.items()}
     else:
-        columns |= _ap_columns(tables, files)
+        columns = _ap_columns(tables, files)
     columns["composite"] = 0.5 * columns["consistency_weighted"] + 0.5 * columns["accuracy_weighted"]
-    columns["recipe"] = [RECIPE] * len(images)
-    return _table(task, columns, len(images))
+    return labels_table(task, names, columns)
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -94,25 +91,21 @@ def _check_same_images(one: list[str], other: list[str], path: Path, other_path:
     )
 
 
-def _identity(task: str, name: str, images: list[str], path: Path) -> dict[str, Any]:
-    rows: list[tuple[object, ...]] = []
-    seen: set[str] = set()
+def _split(task: Task, name: str, images: list[str], path: Path) -> list[tuple[str, str]]:
+    """Source id and degradation of each image."""
+    found: dict[tuple[str, str], None] = {}
     for number, image in enumerate(images, start=2):
         parts = split_image_name(task, name, image)
         if parts is None:
             raise ConfigError(f"Label file '{path}', row {number}: '{image}' is no degraded image of '{name}' (a .png).")
-        source_id, degradation = parts
         try:
-            d = degradations.parse(degradation)
+            degradations.parse(parts[1])
         except degradations.UnknownDegradationError as error:
             raise ConfigError(f"Label file '{path}', row {number}: {error} Further distortions need --plugin.") from None
-        if degradation in seen:
+        if parts in found:
             raise ConfigError(f"Label file '{path}', row {number}: '{image}' is listed twice; keep one of the rows.")
-        seen.add(degradation)
-        file = image_path(source_id, d.name)
-        rows.append((source_id, d.name, d.distortion, d.category, d.region, d.roi_severity, d.bg_severity, file))
-    fields = ("source_id", "degradation", "distortion", "category", "region", "roi_severity", "bg_severity", "file_name")
-    return dict(zip(fields, map(list, zip(*rows, strict=True)) if rows else [[]] * len(fields), strict=True))
+        found[parts] = None
+    return list(found)
 
 
 def _values(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
@@ -144,12 +137,3 @@ def _ap_columns(tables: Mapping[str, pa.Table], files: Mapping[str, Path]) -> di
         if models and measure == "consistency":
             columns["n_models"] = (~np.isnan(matrix)).sum(axis=0).tolist()
     return columns
-
-
-def _table(task: str, columns: Mapping[str, Any], rows: int) -> pa.Table:
-    arrays = []
-    for field in LABELS[task]:
-        values = columns.get(field.name, [None] * rows)
-        missing = np.isnan(values) if isinstance(values, np.ndarray) else None
-        arrays.append(pa.array(values, field.type, mask=missing))
-    return pa.table(arrays, schema=LABELS[task])

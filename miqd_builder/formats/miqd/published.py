@@ -6,9 +6,9 @@ its images from the detection tree. Row order matters: accuracy and consistency 
 
 from __future__ import annotations
 
-from miqd_builder.errors import ConfigError
+from miqd_builder.tasks import Task
 
-TASKS = ("cls", "det", "ins")
+TASKS: tuple[Task, ...] = ("cls", "det", "ins")
 
 CLS_COLUMNS = {
     "mean_consistency": "consistency_mean",
@@ -36,17 +36,6 @@ MODEL_PREFIX = "AP_"
 MEASURES = ("consistency", "accuracy")
 INDEX_DIGITS = 12
 """Detection's readers fill image names with zeros to this length, as COCO does."""
-
-
-def check_published_task(task: str) -> str:
-    """Return the task.
-
-    Raises:
-        ConfigError: the published form doesn't have it.
-    """
-    if task not in TASKS:
-        raise ConfigError(f"Format miqd has no task '{task}': expected one of {', '.join(TASKS)}.")
-    return task
 
 
 def tree(task: str) -> str:

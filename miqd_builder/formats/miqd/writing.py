@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from miqd_builder.formats.published import AP_COLUMNS, CLS_COLUMNS, IMAGE_COLUMN, MEASURES, MODEL_PREFIX
+from miqd_builder.formats.miqd.published import AP_COLUMNS, CLS_COLUMNS, IMAGE_COLUMN, MEASURES, MODEL_PREFIX
 from miqd_builder.store.schema import image_path
 
 SPLIT_COLUMNS = {"cls": ("Image Name", "Category", "Quality Score"), "det": ("Image Index",), "ins": ("Image Index",)}
@@ -52,23 +51,6 @@ def csv_bytes(table: pa.Table) -> bytes:
 def split_csv(task: str, rows: Iterable[Sequence[object]]) -> bytes:
     """Return a train or val split in the columns of the task (:data:`SPLIT_COLUMNS`)."""
     return _lines([SPLIT_COLUMNS[task], *rows])
-
-
-def validation_sources(source_ids: Iterable[str], *, fraction: float, seed: int) -> set[str]:
-    """Choose the sources of the validation split: those of the smallest hash of (seed, id), at least one if there are two.
-
-    The order of the files plays no role, and new sources move few of the others.
-
-    Args:
-        source_ids: all sources.
-        fraction: share of the validation split, 0..1.
-        seed: of the split.
-    """
-    ordered = sorted(source_ids, key=lambda i: (hashlib.sha256(f"{seed} {i}".encode()).hexdigest(), i))
-    count = round(fraction * len(ordered))
-    if fraction and len(ordered) > 1:
-        count = max(1, count)
-    return set(ordered[:count])
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> bytes:

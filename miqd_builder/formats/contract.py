@@ -1,0 +1,141 @@
+"""What a format of labels and images offers, so that ``miqd import`` and ``miqd export`` know it by name.
+
+A format says which files there are and what they hold. Reading the run, rendering images, scheduling, writing and resuming are
+done for all of them alike, so that a format is a handful of functions that write nothing themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.tasks import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from miqd_builder.config import SourceConfig
+    from miqd_builder.sources import SourceImage
+    from miqd_builder.store.record import RunRecord
+
+Sources = Mapping[str, tuple[Path, ...]]
+"""Files that hold the labels of a source image, by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How labels are read.
+
+    Attributes:
+        tasks_in: ``tasks_in(folder)``: tasks that the folder given to ``miqd import`` holds in this format.
+        sources: ``sources(folder, task)``: the source images with the files that hold their labels, which may be shared. Raises
+            ConfigError where there are none.
+        labels: ``labels(task, sources)``: label rows of some of them, source by source, as
+            :func:`~miqd_builder.formats.labels.labels_table` makes them. Raises ConfigError that names what is wrong in a file.
+    """
+
+    tasks_in: Callable[[Path], list[Task]]
+    sources: Callable[[Path, Task], Sources]
+    labels: Callable[[Task, Sources], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRun:
+    """A labelled task of a run, as far as the files of a whole export need it.
+
+    Attributes:
+        task: which task.
+        url: of the run folder.
+        record: of the run folder.
+        source: the run file's section.
+        images: the labelled source images by id.
+        labels: reads the label tables, part by part.
+        train, val: ids of the two splits, each in order; sources without a composite are in neither if others have one.
+        val_fraction, split_seed: how the splits were drawn.
+        recipes: of the labels.
+        weights: of the models behind the labels.
+    """
+
+    task: Task
+    url: str
+    record: RunRecord
+    source: SourceConfig
+    images: Mapping[str, SourceImage]
+    labels: Callable[[], Iterable[pa.Table]]
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    val_fraction: float
+    split_seed: int
+    recipes: tuple[str, ...]
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlaces:
+    """Where images go, as paths below ``--to`` with forward slashes.
+
+    Attributes:
+        record: ``record(task)``: a JSON file that says which run the images are of. Tasks whose images are the same files share
+            it.
+        original: ``original(task, image)``: copy of a source image, byte for byte. No two images may share it.
+        degraded: ``degraded(task, source_id, degradation)``: a PNG.
+    """
+
+    record: Callable[[Task], str]
+    original: Callable[[Task, SourceImage], str]
+    degraded: Callable[[Task, str, str], str]
+
+
+def _no_files(task: Task, labels: pa.Table, scores: Mapping[str, pa.Table]) -> dict[str, bytes]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How labels are written, as contents by path below ``--to``.
+
+    Attributes:
+        run_files: ``run_files(run)``: files of the whole run, written last: their contents, or files to be copied.
+        label_files: ``label_files(task, labels, scores)``: files of one source, of its label rows and, by model, the score rows
+            of the same images in the same order.
+        images: where images go; None for a format of labels alone.
+        scored: tasks whose label files hold scores of single models; the others are given none.
+    """
+
+    run_files: Callable[[ExportedRun], Mapping[str, bytes | Path]]
+    label_files: Callable[[Task, pa.Table, Mapping[str, pa.Table]], Mapping[str, bytes]] = _no_files
+    images: ImagePlaces | None = None
+    scored: tuple[Task, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format; one of reader and writer may be missing.
+
+    Attributes:
+        name: as in ``--format NAME``.
+        tasks: what it can hold.
+        reader: how it is read.
+        writer: how it is written.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    reader: Reader | None = None
+    writer: Writer | None = None
+
+    def task(self, name: str) -> Task:
+        """Return the task of this name.
+
+        Raises:
+            ConfigError: the format doesn't have it.
+        """
+        for known in self.tasks:
+            if known == name:
+                return known
+        raise ConfigError(
+            f"Format {self.name} has no task '{name}': expected one of {', '.join(self.tasks)}.{did_you_mean(name, self.tasks)}"
+        )

@@ -1,0 +1,1 @@
+"""The form in which the MIQD-2.5M database is published."""
