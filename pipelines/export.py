@@ -110,14 +110,11 @@ def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSu
 
     with (
         open_scheduler(
-            config.scheduler,
-            workers=config.workers,
-            device="cpu",
-            folder=context.folder,
-            worker_timeout=config.worker_timeout,
+            config.scheduler, workers=config.workers, device="cpu", worker_timeout=config.worker_timeout
         ) as scheduler,
         progress(f"export {task}", images) as report,
     ):
+        scheduler.enter(context.folder)
         for _, result in scheduler.map(export_part, items, on_progress=report, on_failure=fail):
             new += result.computed
     _write_annotations(context, task, to)
