@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from miqd_builder.errors import LostSchedulerError, NoWorkersError
+from miqd_builder.errors import ConfigError, LostSchedulerError, NoWorkersError
 from miqd_builder.store.folder import RunFolder
 from pipelines.schedulers import (
     Again,
@@ -232,3 +232,23 @@ def test_interrupted_item_is_still_known() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(scheduler.map(stage, named(3), on_progress=lambda _: None, on_failure=lambda *_: None))
     assert [item.key for item in scheduler.running] == ["0"]
+
+
+class OddError(Exception):
+    """Can be pickled, but not read again."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConfigError("gone"), "ConfigError('gone')"),
+        (ImportError("gone"), "ImportError('gone')"),
+        (OddError("is", "gone"), "RuntimeError('OddError: is gone')"),
+        (ValueError(lambda: None), "RuntimeError('ValueError: "),
+    ],
+)
+def test_why_another_worker_should_try_can_be_read_everywhere(error: Exception, told: str) -> None:
+    assert repr(Again.because(named(1)[0], error).error).startswith(told)

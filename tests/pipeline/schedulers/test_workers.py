@@ -139,6 +139,7 @@ def test_last_worker_leaves(back: bool, joined: tuple[str, Any], tmp_path: Path,
     with ThreadPoolExecutor(1) as thread, join(Wanted(address, None, "cpu")) as engine:
         done = start(engine, items, timeout=600 if back else 1)
         with worker_process(address):
+            wait_for(engine.workers, "the worker never joined")
             assert next(done) == "0"
             rest = thread.submit(list, done)
         (tmp_path / "gate").touch()
