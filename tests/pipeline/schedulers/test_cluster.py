@@ -16,7 +16,6 @@ import psutil
 import pytest
 from distributed import Client
 
-from pipelines import run as stages
 from pipelines.schedulers import Scheduler
 from pipelines.schedulers.inline import Inline
 from pipelines.schedulers.local import local_cluster
@@ -167,7 +166,7 @@ def test_neither_models_nor_images_travel(
     def scheduler(*arguments: Any, **options: Any) -> Iterator[Weighing]:
         yield weighing
 
-    monkeypatch.setattr(stages, "open_scheduler", scheduler)
+    monkeypatch.setattr("pipelines.open_schedulers.open_scheduler", scheduler)
     run = write_run(tmp_path, data, zoo, degradations=["*"])
     assert miqd("label", "--task", "ins", "--run", run).code == 0
     assert {name for name, _, _ in weighing.sizes} == {"degrade_part", "respond_part", "score_part", "label_part"}
