@@ -3,7 +3,7 @@
     nice python benchmarks/scale.py [--sources 5000] [--models 40] [--workers 2] [--folder DIR]
 
 Two measurements. First the scheduler alone: one task that does nothing for every part and pass of models (2,000 parts, 75
-models) through ``Dask.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
+models) through ``Scheduler.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
 memory, 40 classifiers that answer at once, so 50.2 million responses and scores and 1.25 million labels that are really
 written; and the same command again, which has nothing to do. Memory is the highest resident memory, sampled twice a second:
 of this process (client and scheduler) and of the largest worker.
@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,9 @@ from PIL import Image
 
 from miqd_builder.config import RunConfig, SourceConfig
 from miqd_builder.responses import Classification, Response
-from miqd_builder.store.folder import RunFolder
 from pipelines.planning import plan_label
 from pipelines.run import run_label
-from pipelines.schedulers import Report, Task, open_scheduler
+from pipelines.schedulers import Report, WorkItem, open_scheduler
 
 PARTS, MODELS, PER_PASS = 2000, 75, 8
 CLASSES = 10
@@ -61,7 +61,24 @@ def make(entry: Any, options: Any, number: int) -> Instant:
     return Instant(number)
 
 
-def nothing(task: Task, report: Report) -> int:
+@dataclass(frozen=True)
+class Nothing:
+    """An item about as large as a real one.
+
+    Attributes:
+        part: number of the part.
+        models: of the pass.
+    """
+
+    part: int
+    models: tuple[str, ...]
+
+    def split(self) -> Sequence[WorkItem]:
+        """It can't be split."""
+        return (self,)
+
+
+def nothing(item: Nothing, report: Report) -> int:
     """A task that does nothing."""
     report(1)
     return 0
@@ -88,15 +105,8 @@ def measure_scheduler(parts: int, workers: int) -> None:
     """Time the scheduler with tasks that do nothing."""
     passes = -(-MODELS // PER_PASS)
     names = [f"model_{number:02}" for number in range(MODELS)]
-    tasks: list[Task] = [
-        {"key": f"respond-cls-part-{part:05d}", "task": "cls", "part": part, "models": names[i * PER_PASS : (i + 1) * PER_PASS]}
-        for i in range(passes)
-        for part in range(parts)
-    ]
-    with (
-        open_scheduler("dask", workers=workers, device="cpu", folder=RunFolder("memory://scale")) as scheduler,
-        watched() as peak,
-    ):
+    tasks = [Nothing(part, tuple(names[i * PER_PASS : (i + 1) * PER_PASS])) for i in range(passes) for part in range(parts)]
+    with open_scheduler("dask", workers=workers, device="cpu") as scheduler, watched() as peak:
         before = psutil.Process().memory_info().rss
         start = time.perf_counter()
         done = sum(1 for _ in scheduler.map(nothing, tasks, on_progress=lambda _: None, on_failure=fail))
@@ -108,7 +118,7 @@ def measure_scheduler(parts: int, workers: int) -> None:
     )
 
 
-def fail(task: Task, error: Exception) -> None:
+def fail(item: WorkItem, error: Exception) -> None:
     """Nothing may fail here."""
     raise error
 

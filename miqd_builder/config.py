@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.limits import MAX_PIXELS
+from miqd_builder.scheduler_names import SCHEDULERS, is_known
 from miqd_builder.tasks import check_task
 from miqd_builder.yaml_files import read_mapping
 
@@ -103,8 +104,10 @@ class RunConfig(_Section):
     @field_validator("scheduler")
     @classmethod
     def _known_scheduler(cls, value: str) -> str:
-        if value not in ("inline", "dask") and "://" not in value:
-            raise ValueError(f"expected inline, dask or tcp://host:port, got '{value}'")
+        if not is_known(value):
+            raise ValueError(
+                f"expected inline, dask or tcp://host:port, got '{value}'.{did_you_mean(value, SCHEDULERS.names())}"
+            )
         return value
 
     @property

@@ -21,8 +21,8 @@ from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import image_path, table_path, variants_schema
 from pipelines.context import Context, item_context, reusable_rows
-from pipelines.items import DegradePart, WorkItem
-from pipelines.schedulers import Report
+from pipelines.items import DegradePart
+from pipelines.schedulers import Again, Report
 
 Row = dict[str, Any]
 Psnrs = dict[str, dict[str, list[float]]]
@@ -43,7 +43,7 @@ class PartResult:
         failures: number of quarantined things.
         notes: what a user should know, such as empty ROI masks.
         seconds: time spent by stage step.
-        again: what another worker should try, since this one could not.
+        again: what another worker should try, since this one could not; see :class:`pipelines.schedulers.Again`.
     """
 
     computed: int = 0
@@ -51,7 +51,7 @@ class PartResult:
     failures: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
-    again: WorkItem | None = None
+    again: Again | None = None
 
 
 def degrade_part(item: DegradePart, report: Report) -> PartResult:

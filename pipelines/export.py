@@ -119,14 +119,11 @@ def _write_parts(context: Context, items: Sequence[ExportPart], rows: int) -> tu
 
     with (
         open_scheduler(
-            config.scheduler,
-            workers=config.workers,
-            device="cpu",
-            folder=context.folder,
-            worker_timeout=config.worker_timeout,
+            config.scheduler, workers=config.workers, device="cpu", worker_timeout=config.worker_timeout
         ) as scheduler,
         progress(f"export {items[0].task}", rows) as report,
     ):
+        scheduler.enter(context.folder)
         for _, result in scheduler.map(export_part, items, on_progress=report, on_failure=fail):
             new += result.computed
     return new, failed

@@ -121,12 +121,10 @@ class RespondPart(WorkItem):
     Attributes:
         task: of the models.
         planned: the models; they share every image that is read.
-        tried: addresses of workers that could not build them.
     """
 
     task: Task
     planned: tuple[PlannedModel, ...]
-    tried: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[PartKey, ...]:

@@ -83,7 +83,7 @@ class ModelPart:
         self.kept = reusable_rows(keys, self.footer.inputs if self.footer else None, self.inputs)
         self.answers: list[Answer] = []
         self.failures: list[Failure] = []
-        self.broken = False
+        self.broken: Exception | None = None
         self._images = images
 
     def check_source(self, source: SourceImage) -> None:
@@ -109,7 +109,7 @@ class ModelPart:
             ConfigError: it can't be built as it is configured. On a cluster it may be the worker that lacks a file or a
                 package, so it counts as a failure there.
         """
-        if self.broken:
+        if self.broken is not None:
             return None
         try:
             return _adapter(self.context, self.planned)
@@ -118,7 +118,7 @@ class ModelPart:
         except Exception as error:
             if isinstance(error, ConfigError) and not self.context.config.joins_cluster:
                 raise
-            self.broken = True
+            self.broken = error
             self.failures.append(Failure.of(error, stage="respond", model=self.entry.name))
             return None
 

@@ -25,16 +25,16 @@ class OpenSchedulers:
         self._stack.__exit__(kind, error, trace)
 
     def get(self, config: RunConfig, device: str, folder: RunFolder) -> Scheduler:
-        """Return the run file's scheduler, opened if it isn't yet.
+        """Return the run file's scheduler, opened if it isn't yet and ready for a run folder.
 
         Raises:
             ConfigError: no scheduler answers at the address, or its workers don't fit.
         """
-        # A cluster that was joined has to see each run folder.
-        key = (config.scheduler, config.workers, device, config.worker_timeout, folder.url if config.joins_cluster else "")
+        key = (config.scheduler, config.workers, device, config.worker_timeout)
         if key not in self._open:
             opened = open_scheduler(
-                config.scheduler, workers=config.workers, device=device, folder=folder, worker_timeout=config.worker_timeout
+                config.scheduler, workers=config.workers, device=device, worker_timeout=config.worker_timeout
             )
             self._open[key] = self._stack.enter_context(opened)
+        self._open[key].enter(folder)
         return self._open[key]

@@ -9,6 +9,7 @@ from miqd_builder.config import RunConfig
 from miqd_builder.full_reference import check_measures
 from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.roi import check_roi
+from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.sources import check_serves
 from miqd_builder.store.parts import is_done
 from miqd_builder.tasks import Task
@@ -59,6 +60,7 @@ def plan_degrade(config: RunConfig) -> Plan:
     Raises:
         ConfigError: the run file, the source or the run folder is wrong.
     """
+    SCHEDULERS[scheme(config.scheduler)]  # one that can't be loaded is found out before anything is written
     context = open_context(config)
     wanted = context.sources.first(config.limit)
     check_roi(config.roi, wanted)

@@ -16,7 +16,7 @@ from pipelines.degrade import FATAL, PartResult
 from pipelines.items import RespondPart
 from pipelines.model_part import ModelPart
 from pipelines.read_ahead import read_ahead
-from pipelines.schedulers import ATTEMPTS, Report
+from pipelines.schedulers import Again, Report
 from pipelines.variant_images import Named, PartImages
 
 Seconds = defaultdict[str, float]
@@ -55,10 +55,11 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
                     failure = Failure.of(batch, stage="respond", source_id=source.source_id, model=model.entry.name)
                     model.failures.append(failure)
     result = PartResult(seconds=seconds)
-    unbuilt = [model.entry.name for model in models if model.broken]
-    if unbuilt and context.config.joins_cluster and len(item.tried) + 1 < ATTEMPTS:
-        result.again = replace(item, planned=tuple(model.planned for model in models if model.broken))
-        models = [model for model in models if not model.broken]
+    broken = [(model.planned, model.broken) for model in models if model.broken is not None]
+    if broken and context.config.joins_cluster:
+        _, error = broken[0]
+        result.again = Again.because(replace(item, planned=tuple(planned for planned, _ in broken)), error)
+        models = [model for model in models if model.broken is None]
     with _timed(seconds, "write"):
         for model in models:
             model.write(result)

@@ -66,8 +66,8 @@ class Work:
     ) -> StageSummary:
         """Run one stage's tasks and complete its summary.
 
-        A task that is given up goes into the quarantine. One with several models is tried once more with each of them alone
-        first, so that a model that kills its process costs its own part only.
+        A task that is given up goes into the quarantine, after each of its models was tried alone: one that kills its process
+        costs its own part only.
 
         Args:
             stage: the tasks' function.
@@ -80,13 +80,9 @@ class Work:
             MiqdError: the configuration or the store is wrong, or the run folder is no longer this run's.
         """
         recorded = set(self.context.folder.list("quarantine/*-lost.parquet"))
-        one_by_one: list[WorkItem] = []
         start = time.perf_counter()
 
         def lose(item: WorkItem, error: Exception) -> None:
-            if len(alone := item.split()) > 1:
-                one_by_one.extend(alone)
-                return
             for key in item.keys:
                 failure = Failure.of(error, stage=summary.stage, model=key.model or "")
                 write_failures(self.context.folder, _lost(key), [failure])
@@ -101,14 +97,12 @@ class Work:
                 show(images)
                 count(images)
 
-            for batch in (tasks, one_by_one):
-                done = self.scheduler.map(stage, batch, on_progress=report, on_failure=lose, uses_device=uses_device)
-                for item, result in done:
-                    self.lock.check()
-                    for key in item.keys:
-                        if f"quarantine/{_lost(key)}.parquet" in recorded:
-                            write_failures(self.context.folder, _lost(key), [])
-                    _add(summary, result)
+            for item, result in self.scheduler.map(stage, tasks, on_progress=report, on_failure=lose, uses_device=uses_device):
+                self.lock.check()
+                for key in item.keys:
+                    if f"quarantine/{_lost(key)}.parquet" in recorded:
+                        write_failures(self.context.folder, _lost(key), [])
+                _add(summary, result)
         summary.wall_s = time.perf_counter() - start
         if summary.computed:
             kept = {name: getattr(summary, name) for name in ("computed", "reused", "failures", "wall_s")}

@@ -10,6 +10,7 @@ from miqd_builder.formats.registry import FORMATS
 from miqd_builder.labeling.recipes import REGISTRY
 from miqd_builder.registry import Registry
 from miqd_builder.roi import ROI_KINDS
+from miqd_builder.scheduler_names import SCHEDULERS
 from miqd_builder.sources import SOURCES
 from miqd_builder.zoo.backends import BACKENDS
 
@@ -140,6 +141,52 @@ FORMAT = Format(
 """
 
 
+SCHEDULER = '''
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.schedulers import Outcome
+
+
+class Backwards:
+    """Does the item that was submitted last; leaves a trace in the current folder."""
+
+    per_worker, grace, where, remedy = 3, 0.0, "in this process", "wait"
+
+    def __init__(self):
+        self.items = []
+
+    def workers(self):
+        return ["me"]
+
+    def submit(self, stage, item, *, avoid, uses_device):
+        self.items.append((stage, item))
+
+    def collect(self, timeout):
+        stage, item = self.items.pop()
+        with Path("trace.txt").open("a") as trace:
+            print(stage.__name__, item.part, file=trace)
+        return [Outcome(item, stage(item, self.report), worker="me")]
+
+    def dismiss(self, worker):
+        pass
+
+    def start(self, on_progress):
+        self.report = on_progress
+
+    def stop(self):
+        self.items.clear()
+
+    def enter(self, folder):
+        pass
+
+
+@contextmanager
+def open_scheduler(wanted):
+    yield Backwards()
+'''
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of things that packages add to.
@@ -170,6 +217,7 @@ KINDS = (
     Kind(SOURCES, "source", SOURCE, "miqd_theirs.source:KIND", "folder", _label("--set", "source.kind={}")),
     Kind(ROI_KINDS, "roi", ROI, "miqd_theirs.roi", "saliency", _label("--set", "roi.kind={}")),
     Kind(REGISTRY, "recipe", RECIPE, "miqd_theirs.recipe:RECIPE", "miqd_v1", _label("--recipe", "{}")),
+    Kind(SCHEDULERS, "scheduler", SCHEDULER, "miqd_theirs.scheduler:open_scheduler", "inline", _label("--scheduler", "{}")),
     Kind(FORMATS, "format", FORMAT, "miqd_theirs.format:FORMAT", "miqd", ("import", "here", "--out", "o", "--format", "{}")),
 )
 

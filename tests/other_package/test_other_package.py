@@ -67,7 +67,8 @@ def installed(tmp_path: Path) -> Installed:
         "zoo": ["theirs.yaml"],
         "recipe": "theirs",
         "weights": "uniform",
-        "scheduler": "inline",
+        "sources_per_part": 1,
+        "scheduler": "theirs",
     }
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     return Installed(tmp_path)
@@ -106,6 +107,10 @@ def test_a_run_with_one_of_each(installed: Installed) -> None:
     mixed, mild = (pixels(images / f"day_{name}.png") for name in ("darkness_bg_stronger_fg1_bg5", "darkness_1"))
     as_roi = (mixed == mild).all(axis=(0, 2))
     assert np.flatnonzero(as_roi).tolist() == list(range(COLUMNS - 2)), "the blend is all ROI where that survives two erosions"
+
+    trace = (installed.folder / "trace.txt").read_text().splitlines()
+    stages = ("degrade_part", "respond_part", "score_part", "label_part")
+    assert trace == [f"{stage} {part}" for stage in stages for part in (1, 0)]
 
     installed.miqd("export", "--format", "theirs", "--out", "out", "--to", "to", "--val-fraction", "0.5")
     to = installed.folder / "to"

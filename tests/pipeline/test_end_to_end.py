@@ -108,7 +108,7 @@ def test_finished_run_reads_each_image_once_and_starts_no_workers(
         raise AssertionError("workers were started")
 
     monkeypatch.setattr(SourceImage, "file_sha256", counted)
-    monkeypatch.setattr("pipelines.schedulers.local_cluster", refused)
+    monkeypatch.setattr("pipelines.schedulers.dask.local_cluster", refused)
     assert miqd(*command, "--scheduler", "dask").code == 0
     assert sorted(reads.values()) == [1, 1, 1, 1]
 

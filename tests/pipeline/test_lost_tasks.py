@@ -32,7 +32,7 @@ def test_only_the_model_to_blame_is_lost(miqd, data: DataSet, tmp_path: Path, mo
     run = write_run(tmp_path, data, write_zoo(tmp_path / "zoo.yaml", entries), degradations=["darkness_2"], limit=2)
     monkeypatch.setattr(stages, "respond_part", fragile)
     assert miqd("label", "--task", "cls", "--run", run).code == 2
-    assert tried == [["a", "bad", "c"]] * 3 + [["a"], ["bad"], ["bad"], ["bad"], ["c"]]
+    assert tried == [["a", "bad", "c"]] * 3 + [["a"], ["bad"], ["c"], ["bad"], ["bad"]]
     from miqd_builder.store.folder import RunFolder
 
     folder = RunFolder(str(tmp_path / "out-cls"))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,63 +16,21 @@ import psutil
 import pytest
 from distributed import Client
 
-from pipelines import open_schedulers as stages
-from pipelines.cluster import local_cluster
-from pipelines.schedulers import Inline
+from pipelines.schedulers import Scheduler
+from pipelines.schedulers.inline import Inline
+from pipelines.schedulers.local import local_cluster
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
+from tests.pipeline.children import wait_for
+from tests.pipeline.schedulers.cluster_processes import changed_code, start_scheduler, start_worker
 
 Miqd = Callable[..., Outcome]
-
-
-@contextmanager
-def process(*command: str, folder: Path = ROOT, **environment: str) -> Iterator[None]:
-    """Run a Python module until the context ends."""
-    started = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        started.kill()
-        started.wait()
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a scheduler of its own."""
-    file = tmp_path_factory.mktemp("cluster") / "scheduler.json"
-    options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
-    with process("distributed.cli.dask_scheduler", *options):
-        deadline = time.monotonic() + 60
-        while not file.exists() or not file.read_text():
-            assert time.monotonic() < deadline, "the scheduler never started"
-            time.sleep(0.05)
-        yield json.loads(file.read_text())["address"]
-
-
-@contextmanager
-def start_worker(address: str, *options: str, folder: Path = ROOT, **environment: str) -> Iterator[str]:
-    """Run a worker with some options and environment; yields its address once it has joined."""
-    with Client(address) as client:
-        known = set(client.scheduler_info(n_workers=-1)["workers"])
-        threads = () if "--nthreads" in options else ("--nthreads", "1")
-        command = ("distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard", *threads, *options)
-        with process(*command, folder=folder, **environment):
-            new = _wait(lambda: set(client.scheduler_info(n_workers=-1)["workers"]) - known, "the worker never joined").pop()
-            yield new
-        _wait(lambda: new not in client.scheduler_info(n_workers=-1)["workers"], "the worker never left")
-
-
-def _wait(condition: Callable[[], Any], otherwise: str) -> Any:
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
-    return found
+    with start_scheduler(tmp_path_factory.mktemp("cluster") / "scheduler.json") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -152,16 +107,6 @@ def test_worker_of_another_version(miqd: Miqd, run_file: Path, tmp_path: Path, a
     assert line.startswith(f"Error: Worker {other} has miqd-builder 9.9, this command is ")
 
 
-def changed_code(folder: Path) -> Path:
-    """A copy of the code with one more comment."""
-    for package in ("degradations", "miqd_builder", "pipelines", "tests"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.pth", "*.png", "__pycache__"))
-    shutil.copytree(next(ROOT.glob("*.egg-info")), folder / "miqd_builder.egg-info")
-    with (folder / "degradations/blur.py").open("a") as file:
-        file.write("# changed\n")
-    return folder
-
-
 def test_worker_with_other_code(miqd: Miqd, run_file: Path, tmp_path: Path, address: str) -> None:
     with start_worker(address, folder=changed_code(tmp_path / "code")) as other:
         line = refused(miqd("label", "--task", "det", "--run", run_file, "--scheduler", address), tmp_path / "out")
@@ -188,7 +133,7 @@ def test_unfit_worker_that_joins_during_the_run_is_sent_away(tmp_path: Path, add
     command = [sys.executable, "-m", "pipelines.cli", "label", "--task", "cls", "--run", str(run), "--scheduler", address]
     running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     variants = tmp_path / "out-cls/variants"
-    _wait(lambda: len(list(variants.glob("*.parquet"))) == 9 or running.poll() is not None, "the images were never rendered")
+    wait_for(lambda: len(list(variants.glob("*.parquet"))) == 9 or running.poll() is not None, "the images were never rendered")
     assert running.poll() is None, running.communicate()[1]
     with start_worker(address, "--resources", "GPU=1", folder=changed_code(tmp_path / "code")) as late:
         gate.touch()
@@ -197,17 +142,18 @@ def test_unfit_worker_that_joins_during_the_run_is_sent_away(tmp_path: Path, add
     assert f"Warning: Worker {late} runs other code than this command" in err and "It gets no work" in err
 
 
-class Weighing(Inline):
-    """Notes the size of every task and result as it would travel."""
+class Weighing(Scheduler):
+    """Notes the size of every item and result as it would travel."""
 
     def __init__(self) -> None:
+        super().__init__(Inline(), worker_timeout=1)
         self.sizes: list[tuple[str, int, int]] = []
 
-    def map(self, stage: Any, tasks: Any, **callbacks: Any) -> Iterator[tuple[Any, Any]]:
-        """See :class:`Inline`."""
-        for task, result in super().map(stage, tasks, **callbacks):
-            self.sizes.append((stage.__name__, len(pickle.dumps((stage, task))), len(pickle.dumps(result))))
-            yield task, result
+    def map(self, stage: Any, items: Any, **options: Any) -> Iterator[tuple[Any, Any]]:
+        """See :class:`Scheduler`."""
+        for item, result in super().map(stage, items, **options):
+            self.sizes.append((stage.__name__, len(pickle.dumps((stage, item))), len(pickle.dumps(result))))
+            yield item, result
 
 
 def test_neither_models_nor_images_travel(
@@ -220,7 +166,7 @@ def test_neither_models_nor_images_travel(
     def scheduler(*arguments: Any, **options: Any) -> Iterator[Weighing]:
         yield weighing
 
-    monkeypatch.setattr(stages, "open_scheduler", scheduler)
+    monkeypatch.setattr("pipelines.open_schedulers.open_scheduler", scheduler)
     run = write_run(tmp_path, data, zoo, degradations=["*"])
     assert miqd("label", "--task", "ins", "--run", run).code == 0
     assert {name for name, _, _ in weighing.sizes} == {"degrade_part", "respond_part", "score_part", "label_part"}
@@ -233,6 +179,6 @@ def test_workers_too_busy_to_say_goodbye_are_killed(monkeypatch: pytest.MonkeyPa
         process = client.submit(os.getpid).result()
         cluster: Any = client.cluster
         monkeypatch.setattr(cluster, "close", Mock(side_effect=TimeoutError))
-    _wait(lambda: not psutil.pid_exists(process), "the worker is still there")
+    wait_for(lambda: not psutil.pid_exists(process), "the worker is still there")
     monkeypatch.undo()
     cluster.close()

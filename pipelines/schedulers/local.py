@@ -1,0 +1,164 @@
+"""A Dask cluster that is started on this machine, and whose workers come back whatever happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from miqd_builder.errors import ConfigError, NoWorkersError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+WORKER_ENVIRONMENT = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**27),
+}
+"""Workers keep freed memory: Dask's default gives it back after every layer of a network, which doubles its time on a CPU."""
+
+SECONDS_TO_RESTART = 10.0
+"""A nanny that did not start a new process within this time after the last one's end forgot to."""
+
+_SETTINGS: dict[str, Any] = {
+    **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
+    # A terminal sends Ctrl-C to the workers too, which the client ends.
+    "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
+    # The scheduler counts the deaths: it knows how to find out which item is to blame.
+    "distributed.scheduler.allowed-failures": 0,
+    # Otherwise a worker that takes 15 s to come back is given up for good.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
+}
+
+
+@contextmanager
+def local_cluster(workers: int | None, device: str) -> Iterator[Client]:
+    """Start single-threaded workers on this machine: ``workers``, or one a GPU, or one a core without a GPU.
+
+    Raises:
+        ConfigError: there are several GPUs and dask-cuda is missing.
+        NoWorkersError: the workers can't be started.
+    """
+    import dask
+    from distributed import Client
+
+    # Not just for the start: some of them are read when a worker is lost, and when one is started in its place.
+    with dask.config.set(_SETTINGS), _closing(_start(workers, device)) as cluster, Client(cluster) as client:
+        try:
+            yield client
+        except BaseException:
+            # Workers that finish what they are doing would keep the user waiting; a torn file never counts.
+            _kill_workers(cluster)
+            raise
+
+
+def _start(workers: int | None, device: str) -> Any:
+    from distributed import LocalCluster
+
+    gpus = _gpu_count() if device == "cuda" else 0
+    options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0"}
+    start: Any
+    if gpus > 1:
+        try:
+            from dask_cuda import LocalCUDACluster
+        except ImportError:
+            raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
+        start = LocalCUDACluster
+    else:
+        start = LocalCluster
+        options |= {"memory_limit": 0, "silence_logs": logging.CRITICAL}
+    try:
+        return start(n_workers=workers or gpus or os.cpu_count() or 1, **options)
+    except Exception as error:
+        raise NoWorkersError(
+            f"The worker processes can't start on this machine ({type(error).__name__}: {error}). Free memory or start fewer "
+            "with --workers, or use --scheduler inline, which needs none."
+        ) from error
+
+
+def _gpu_count() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@contextmanager
+def _closing(cluster: Any) -> Iterator[Any]:
+    """Close a cluster in the end; workers that an overloaded machine keeps from answering in time are killed."""
+    try:
+        yield cluster
+    finally:
+        try:
+            cluster.close()
+        except TimeoutError:
+            _kill_workers(cluster)
+
+
+def _kill_workers(cluster: Any) -> None:
+    # Those that were just replaced or are about to start are among the created ones only.
+    for nanny in {*cluster.workers.values(), *getattr(cluster, "_created", ())}:
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
+
+
+class Caretaker:
+    """Replaces the nannies of a local cluster that gave up: one whose process can't be started again never tries again.
+
+    Args:
+        cluster: a Dask ``LocalCluster``.
+    """
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self._idle_since: dict[Any, float] = {}
+        self._closing: set[asyncio.Future[Any]] = set()
+        self._looked = time.monotonic()
+        self._busy = False
+
+    def look(self) -> None:
+        """Look after the workers, at most once a second; returns at once."""
+        if not self._busy and time.monotonic() - self._looked > 1:
+            self._busy = True
+            self._cluster.loop.add_callback(self._replace)
+
+    async def _replace(self) -> None:
+        try:
+            for name, nanny in list(self._cluster.workers.items()):
+                if self._gave_up(name, nanny):
+                    # The name is free again for a new one.
+                    del self._cluster.workers[name]
+                    self._idle_since.pop(name, None)
+                    self._close(nanny)
+            if len(self._cluster.workers) < len(self._cluster.worker_spec) and self._cluster.status.name == "running":
+                # Starts what is missing. One that can't start is replaced at the next look.
+                with contextlib.suppress(Exception):
+                    await self._cluster
+        finally:
+            self._busy, self._looked = False, time.monotonic()
+
+    def _gave_up(self, name: Any, nanny: Any) -> bool:
+        if nanny.status.name in ("closing", "closed", "closing_gracefully", "failed", "stopping", "stopped"):
+            return True
+        if nanny.process is not None and nanny.process.status.name in ("init", "starting", "running"):
+            self._idle_since.pop(name, None)
+            return False
+        since: float = self._idle_since.setdefault(name, time.monotonic())
+        return time.monotonic() - since > SECONDS_TO_RESTART
+
+    def _close(self, nanny: Any) -> None:
+        async def close() -> None:
+            with contextlib.suppress(Exception):
+                await nanny.close()
+
+        closing = asyncio.ensure_future(close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
