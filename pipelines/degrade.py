@@ -17,6 +17,7 @@ from miqd_builder.images import encode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.keys import PartKey
+from miqd_builder.store.lineage import VariantsLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import image_path, table_path, variants_schema
@@ -65,17 +66,17 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
 
     cv2.setNumThreads(1)
     context = item_context(item)
-    part, inputs = item.part, dict(item.inputs)
-    measures = inputs.get("full_reference", [])
+    part, lineage = item.part, item.lineage
+    measures = lineage.full_reference
     name = table_path("variants", part)
     footer = read_footer(context.folder, name)
-    kept = _reusable_rows(context, name, footer, inputs)
-    psnrs = _reusable_psnrs(footer, inputs)
+    kept = _reusable_rows(context, name, footer, lineage)
+    psnrs = _reusable_psnrs(footer, lineage)
     result, rows, failures = PartResult(), [], []
-    for source in context.part_sources(list(inputs["sources"])):
+    for source in context.part_sources(list(lineage.sources)):
         wanted = [n for n in context.names if (source.source_id, n) not in kept]
         try:
-            context.check_source(source, inputs["sources"][source.source_id])
+            context.check_source(source, lineage.sources[source.source_id])
             rendered = _degrade_source(context, source, wanted, psnrs, measures, report, result)
             new = {row["degradation"]: row for row in rendered}
         except FATAL:
@@ -90,7 +91,7 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
         context.folder.flush()
     write_failures(context.folder, str(PartKey("degrade", part)), failures)
     table = pa.Table.from_pylist(rows, schema=variants_schema(measures))
-    write_part(context.folder, name, table, inputs, complete=not failures, extra={PSNRS: psnrs})
+    write_part(context.folder, name, table, lineage, complete=not failures, extra={PSNRS: psnrs})
     return result
 
 
@@ -119,23 +120,25 @@ def candidate_psnrs(context: Context, part: int) -> Psnrs:
     return footer.extra.get(PSNRS, {}) if footer is not None else {}
 
 
-def _reusable_psnrs(footer: Footer | None, inputs: dict[str, Any]) -> Psnrs:
+def _reusable_psnrs(footer: Footer | None, wanted: VariantsLineage) -> Psnrs:
     """PSNRs of an earlier part that are still valid, for every source of the part: same source, same distortion."""
-    psnrs: Psnrs = {source_id: {} for source_id in inputs["sources"]}
-    if footer is None:
+    psnrs: Psnrs = {source_id: {} for source_id in wanted.sources}
+    if footer is None or not isinstance(old := footer.lineage, VariantsLineage):
         return psnrs
     for source_id, distortions in footer.extra.get(PSNRS, {}).items():
-        if inputs["sources"].get(source_id) == footer.inputs["sources"][source_id]:
-            valid = (d for d in distortions if inputs["distortions"].get(d) == footer.inputs["distortions"][d])
+        if wanted.sources.get(source_id) == old.sources[source_id]:
+            valid = (d for d in distortions if wanted.distortions.get(d) == old.distortions[d])
             psnrs[source_id] = {d: distortions[d] for d in valid}
     return psnrs
 
 
-def _reusable_rows(context: Context, name: str, footer: Footer | None, inputs: dict[str, Any]) -> Mapping[tuple[str, str], Row]:
+def _reusable_rows(
+    context: Context, name: str, footer: Footer | None, wanted: VariantsLineage
+) -> Mapping[tuple[str, str], Row]:
     if footer is None:
         return {}
     rows = {(row["source_id"], row["degradation"]): row for row in read_part(context.folder, name).to_pylist()}
-    return {key: rows[key] for key in reusable_rows(list(rows), footer.inputs, inputs)}
+    return {key: rows[key] for key in reusable_rows(list(rows), footer.lineage, wanted)}
 
 
 def _degrade_source(

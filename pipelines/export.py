@@ -17,6 +17,7 @@ from miqd_builder.formats import published
 from miqd_builder.formats.writing import split_csv, validation_sources
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import table_path
@@ -213,13 +214,14 @@ def _quality(config: RunConfig) -> dict[str, tuple[str, str]]:
 def _write_record(context: Context, task: str, tree: Path, split: Split, parts: list[int]) -> None:
     """State what the labels are and how the split was made."""
     footer = read_footer(context.folder, table_path("labels", parts[0], task=task))
+    lineage = footer.lineage if footer else None
     labels = read_part(context.folder, table_path("labels", parts[0], task=task), ["recipe"])
     content = {
         "format": "miqd",
         "run": context.folder.url,
         "seed": context.record.seed,
         "recipe": pc.unique(labels["recipe"]).to_pylist(),
-        "model_weights": footer.inputs.get("weights", {}) if footer else {},
+        "model_weights": dict(lineage.weights) if isinstance(lineage, LabelsLineage) else {},
         "validation_fraction": split.fraction,
         "split_seed": split.seed,
         "versions": context.record.versions,

@@ -15,9 +15,11 @@ from miqd_builder.errors import ConfigError
 from miqd_builder.formats.published import IMAGE_COLUMN, check_published_task, label_files, split_image_name, tree
 from miqd_builder.formats.reading import RECIPE, read_labels
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import ImportedLabelsLineage
 from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import table_path
+from miqd_builder.tasks import check_task
 
 SOURCES_PER_PART = 100
 
@@ -98,10 +100,10 @@ def _record(folder: RunFolder) -> RunRecord:
 def _import_part(labels: Path, folder: RunFolder, task: str, number: int, names: list[str]) -> pa.Table:
     files = [labels / file for name in names for file in label_files(task, name).values()]
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
-    inputs = {"table": "labels", "format": "miqd", "task": task, "files": hashes, "scores": {}, "weights": {}}
+    lineage = ImportedLabelsLineage(format="miqd", task=check_task(task), files=hashes)
     part = table_path("labels", number, task=task)
-    if is_done(read_footer(folder, part), inputs):
+    if is_done(read_footer(folder, part), lineage):
         return read_part(folder, part)
     table = pa.concat_tables([read_labels(task, labels, name) for name in names])
-    write_part(folder, part, table, inputs)
+    write_part(folder, part, table, lineage)
     return table

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import changed_fields
 from miqd_builder.store.parts import read_footer, read_part
 
 _PLACE = {"variants": "images", "labels": "variants"}
@@ -25,15 +26,16 @@ def difference(stored: RunFolder, again: RunFolder, name: str) -> str | None:
         before, now = read_part(stored, name), read_part(again, name)
     except MiqdError as error:
         return f"can't be compared: {error}"
-    return _inputs(stored, again, name) or _rows(before, now) or _columns(before, now)
+    return _lineage(stored, again, name) or _rows(before, now) or _columns(before, now)
 
 
-def _inputs(stored: RunFolder, again: RunFolder, name: str) -> str | None:
+def _lineage(stored: RunFolder, again: RunFolder, name: str) -> str | None:
     before, now = read_footer(stored, name), read_footer(again, name)
     assert before is not None and now is not None
-    ignored = _PLACE.get(name.split("/")[0])
-    keys = sorted({*before.inputs, *now.inputs} - {ignored})
-    changed = [key for key in keys if before.inputs.get(key) != now.inputs.get(key)]
+    old, new = before.lineage, now.lineage
+    if old is None or new is None or type(old) is not type(new):
+        return "was made from something else than there is now: run the stage again"
+    changed = [field for field in changed_fields(old, new) if field != _PLACE.get(name.split("/")[0])]
     if changed:
         return f"was made from other inputs than there are now ({', '.join(changed)}): run the stage again"
     return None

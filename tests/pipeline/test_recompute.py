@@ -34,7 +34,7 @@ def replace_column(out: Path, name: str, column: str, values: list[object]) -> N
     assert footer is not None
     index = table.schema.get_field_index(column)
     table = table.set_column(index, table.schema.field(index), pa.array(values, table.schema.field(index).type))
-    write_part(folder, name, table, footer.inputs, extra=footer.extra)
+    write_part(folder, name, table, footer.lineage, extra=footer.extra)
 
 
 @pytest.mark.parametrize("weights", ["metric", "measured"])
