@@ -16,6 +16,7 @@ from miqd_builder.full_reference import full_reference
 from miqd_builder.images import encode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
+from miqd_builder.store.candidates import Psnrs, valid_candidates, write_candidates
 from miqd_builder.store.keys import PartKey
 from miqd_builder.store.lineage import VariantsLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
@@ -26,10 +27,6 @@ from pipelines.items import DegradePart, WorkItem
 from pipelines.schedulers import Report
 
 Row = dict[str, Any]
-Psnrs = dict[str, dict[str, list[float]]]
-"""PSNR of each candidate, by source and distortion."""
-
-PSNRS = "candidate_psnrs"
 FATAL = (ConfigError, StoreError, StaleCodeError, MemoryError)
 """Errors that no other image would escape: they end the run instead of filling the quarantine."""
 
@@ -56,7 +53,7 @@ class PartResult:
 
 
 def degrade_part(item: DegradePart, report: Report) -> PartResult:
-    """Render the degraded images of one part, write them, and write its part of ``variants``.
+    """Render the degraded images of one part, write them, and write its parts of ``candidates`` and ``variants``.
 
     Args:
         item: which part.
@@ -71,7 +68,7 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
     name = table_path("variants", part)
     footer = read_footer(context.folder, name)
     kept = _reusable_rows(context, name, footer, lineage)
-    psnrs = _reusable_psnrs(footer, lineage)
+    psnrs = valid_candidates(context.folder, part, lineage.candidates)
     result, rows, failures = PartResult(), [], []
     for source in context.part_sources(list(lineage.sources)):
         wanted = [n for n in context.names if (source.source_id, n) not in kept]
@@ -91,7 +88,8 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
         context.folder.flush()
     write_failures(context.folder, str(PartKey("degrade", part)), failures)
     table = pa.Table.from_pylist(rows, schema=variants_schema(measures))
-    write_part(context.folder, name, table, lineage, complete=not failures, extra={PSNRS: psnrs})
+    write_candidates(context.folder, part, psnrs, lineage.candidates, complete=not failures)
+    write_part(context.folder, name, table, lineage, complete=not failures)
     return result
 
 
@@ -107,29 +105,6 @@ def write_contact_sheet(context: Context, path: Path) -> None:
         path.write_bytes(encode_png(sheet))
     except OSError as error:
         raise StoreError(f"Can't write '{path}' ({error.strerror}): choose another file.") from None
-
-
-def variants_footer(context: Context, part: int) -> Footer | None:
-    """Return the footer of a part of ``variants``; None where it isn't there."""
-    return read_footer(context.folder, table_path("variants", part))
-
-
-def candidate_psnrs(context: Context, part: int) -> Psnrs:
-    """Return the stored PSNRs of the candidates of a part: whoever renders with them renders only what is needed."""
-    footer = variants_footer(context, part)
-    return footer.extra.get(PSNRS, {}) if footer is not None else {}
-
-
-def _reusable_psnrs(footer: Footer | None, wanted: VariantsLineage) -> Psnrs:
-    """PSNRs of an earlier part that are still valid, for every source of the part: same source, same distortion."""
-    psnrs: Psnrs = {source_id: {} for source_id in wanted.sources}
-    if footer is None or not isinstance(old := footer.lineage, VariantsLineage):
-        return psnrs
-    for source_id, distortions in footer.extra.get(PSNRS, {}).items():
-        if wanted.sources.get(source_id) == old.sources[source_id]:
-            valid = (d for d in distortions if wanted.distortions.get(d) == old.distortions[d])
-            psnrs[source_id] = {d: distortions[d] for d in valid}
-    return psnrs
 
 
 def _reusable_rows(

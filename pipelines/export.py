@@ -77,10 +77,12 @@ def recorded_config(url: str, task: str, settings: list[str], **options: Any) ->
         ConfigError: the folder has no run, or no labels of the task.
     """
     record = RunRecord.load(RunFolder(url))
-    fields = record.stages.get(f"label {task}") if record else None
-    if not fields:
+    made = record.command("label", check_task(task)) if record else None
+    if made is None:
         raise ConfigError(f"'{url}' has no labels for task {task} that were made here: run 'miqd label --task {task}' first.")
-    return load_run(None, settings=settings, **{**fields, "out": url, **{k: v for k, v in options.items() if v is not None}})
+    return load_run(
+        None, settings=settings, **{**made.config, "out": url, **{k: v for k, v in options.items() if v is not None}}
+    )
 
 
 def export_run(config: RunConfig, task: str, to: Path, split: Split) -> ExportSummary:

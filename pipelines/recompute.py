@@ -19,10 +19,10 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
-from miqd_builder.store.record import NAME, RunRecord
+from miqd_builder.store.record import NAME, CommandRecord, RunRecord
 from miqd_builder.store.schema import table_path
 from miqd_builder.store.verification import Checked
-from miqd_builder.tasks import Task, check_task
+from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
 from pipelines.degrade import degrade_part
@@ -63,26 +63,30 @@ def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked
     """
     record = RunRecord.load(folder)
     assert record is not None
-    stages = [stage for stage in record.stages if stage.startswith("label ")] or ["degrade"]
-    if stages[0] not in record.stages:
+    labels = [command for command in record.commands if command.command == "label"]
+    commands = labels or [command for command in record.commands if command.command == "degrade"]
+    if not commands:
         raise StoreError(f"'{folder.path(NAME)}' holds no run file of degrade or label: there is nothing to compute again.")
-    configs = {stage: _config(folder, record, stage) for stage in stages}
+    configs = {command.task: _config(folder, command) for command in commands}
+    first = configs[commands[0].task]
     parts = sample_parts(record, fraction, seed)
     with progress("recompute", sum(len(record.parts[part]) for part in parts)) as report:
         for part in parts:
             with tempfile.TemporaryDirectory(prefix="miqd-recompute-") as scratch:
-                yield from _Again(folder, record, configs[stages[0]], scratch, part).variants()
-                for stage, config in configs.items():
-                    if stage != "degrade":
-                        yield from _Again(folder, record, config, scratch, part).task(check_task(stage.removeprefix("label ")))
+                yield from _Again(folder, record, first, scratch, part).variants()
+                for task, config in configs.items():
+                    if task is not None:
+                        yield from _Again(folder, record, config, scratch, part).task(task)
             report(len(record.parts[part]))
 
 
-def _config(folder: RunFolder, record: RunRecord, stage: str) -> RunConfig:
+def _config(folder: RunFolder, command: CommandRecord) -> RunConfig:
     try:
-        return RunConfig.model_validate(record.stages[stage])
+        return RunConfig.model_validate(command.config)
     except ValidationError as error:
-        raise StoreError(f"'{folder.path(NAME)}' holds a run file of {stage} that this version can't read ({error}).") from None
+        raise StoreError(
+            f"'{folder.path(NAME)}' holds a run file of {command.key} that this version can't read ({error})."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class _Again:
         context = self._context()
         ids = context.record.parts[self.part]
         degrade_part(DegradePart(run=context.planned, part=self.part, lineage=context.variants_lineage(ids)), _silent)
+        yield from self._compare(table_path("candidates", self.part))
         yield from self._compare(table_path("variants", self.part))
 
     def task(self, task: Task) -> Iterator[Checked]:

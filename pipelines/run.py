@@ -8,11 +8,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from miqd_builder.errors import StoreError
+from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.lineage import PartState
 from miqd_builder.store.lock import RunLock
+from miqd_builder.store.migration import migrate
 from miqd_builder.store.parts import is_done
 from miqd_builder.store.quarantine import Failure, write_failures
-from miqd_builder.store.record import RunRecord
+from miqd_builder.store.record import CommandRecord, RunRecord, config_hash
 from pipelines.context import Context, shipped_zoo
 from pipelines.degrade import degrade_part
 from pipelines.heartbeat import Heartbeat
@@ -28,7 +30,7 @@ from pipelines.work import StageSummary, Work
 
 def run_degrade(plan: Plan) -> list[StageSummary]:
     """Carry out a plan of ``degrade``."""
-    with OpenSchedulers() as schedulers, _start(plan, "degrade", schedulers, device="cpu") as work:
+    with OpenSchedulers() as schedulers, _start(plan, CommandKey("degrade"), schedulers, device="cpu") as work:
         return [*_refused(plan), _degrade(plan, work)]
 
 
@@ -42,7 +44,7 @@ def run_label(plan: LabelPlan, schedulers: OpenSchedulers | None = None) -> list
     if schedulers is None:
         with OpenSchedulers() as own:
             return run_label(plan, own)
-    with _start(plan, f"label {plan.task}", schedulers, device=resolve_device(plan.context.config.device)) as work:
+    with _start(plan, CommandKey("label", plan.task), schedulers, device=resolve_device(plan.context.config.device)) as work:
         stages = [*_refused(plan), *([_degrade(plan, work)] if plan.degrade else [])]
         stages.append(_respond(plan, work))
         scored = _scored(plan)
@@ -52,18 +54,21 @@ def run_label(plan: LabelPlan, schedulers: OpenSchedulers | None = None) -> list
 
 
 @contextmanager
-def _start(plan: Plan, command: str, schedulers: OpenSchedulers, *, device: str) -> Iterator[Work]:
+def _start(plan: Plan, command: CommandKey, schedulers: OpenSchedulers, *, device: str) -> Iterator[Work]:
     """Take the run folder, record what is about to be done, and open the scheduler; in the end leave the folder in order.
 
     Raises:
         StoreError: another run holds the folder, or changed it since the plan was made.
     """
     context, config, folder = plan.context, plan.context.config, plan.context.folder
-    models, zoo = ([entry.name for entry in plan.entries], _zoo_hashes(plan)) if isinstance(plan, LabelPlan) else ([], None)
+    models, zoo = ([entry.name for entry in plan.entries], _zoo_hashes(plan)) if isinstance(plan, LabelPlan) else ([], {})
     with RunLock(folder, command) as lock:
         _refuse_if_changed(context)
         folder.remove_temporary()
-        context.record.save(folder, command, config, zoo=zoo)
+        migrate(folder, context.record)
+        hashes = {"run_file": config_hash(config), **zoo}
+        context.record.note(CommandRecord(command.command, command.task, config.model_dump(mode="json"), hashes))
+        context.record.write(folder)
         refused = [Failure("source", "", "", "RefusedFile", f"{f.name} {f.reason}"[:500]) for f in context.sources.refused]
         write_failures(folder, "source", refused)
         running: Collection[WorkItem] = ()
@@ -85,7 +90,7 @@ def _start(plan: Plan, command: str, schedulers: OpenSchedulers, *, device: str)
 
 def _refuse_if_changed(context: Context) -> None:
     there, planned = RunRecord.load(context.folder), context.record
-    if there is not None and (there.stages != planned.stages or there.parts != planned.parts[: len(there.parts)]):
+    if there is not None and (there.commands != planned.commands or there.parts != planned.parts[: len(there.parts)]):
         raise StoreError(
             f"Another run changed '{context.folder.url}' while this one was planned: run the same command again to go on."
         )

@@ -17,7 +17,7 @@ from miqd_builder.formats.reading import RECIPE, read_labels
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.lineage import ImportedLabelsLineage
 from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
-from miqd_builder.store.record import RunRecord
+from miqd_builder.store.record import CommandRecord, RunRecord
 from miqd_builder.store.schema import table_path
 from miqd_builder.tasks import check_task
 
@@ -58,7 +58,7 @@ def import_published(source: Path, folder: RunFolder, task: str, *, progress: Pr
             count(len(names))
     order = {name: place for place, name in enumerate(degradations.names())}
     record.degradations = sorted(found, key=lambda name: (order.get(name, len(order)), name))
-    record.stages[f"import {task}"] = {"format": "miqd", "labels": str(labels.resolve())}
+    record.note(CommandRecord("import", check_task(task), {"format": "miqd", "labels": str(labels.resolve())}))
     record.write(folder)
     return rows
 

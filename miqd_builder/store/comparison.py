@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ def difference(stored: RunFolder, again: RunFolder, name: str) -> str | None:
         before, now = read_part(stored, name), read_part(again, name)
     except MiqdError as error:
         return f"can't be compared: {error}"
-    return _lineage(stored, again, name) or _rows(before, now) or _columns(before, now)
+    keys = ["source_id", *(["distortion", "candidate"] if name.startswith("candidates/") else ["degradation"])]
+    return _lineage(stored, again, name) or _rows(before, now, keys) or _columns(before, now, keys)
 
 
 def _lineage(stored: RunFolder, again: RunFolder, name: str) -> str | None:
@@ -41,18 +43,18 @@ def _lineage(stored: RunFolder, again: RunFolder, name: str) -> str | None:
     return None
 
 
-def _rows(before: pa.Table, now: pa.Table) -> str | None:
-    keys = [list(zip(t["source_id"].to_pylist(), t["degradation"].to_pylist(), strict=True)) for t in (before, now)]
+def _rows(before: pa.Table, now: pa.Table, names: Sequence[str]) -> str | None:
+    keys = [list(zip(*(table[name].to_pylist() for name in names), strict=True)) for table in (before, now)]
     if keys[0] == keys[1]:
         return None
     odd = sorted(set(keys[0]) ^ set(keys[1]))
     if not odd:
         return "lists its rows in another order than when made again"
     where = "has" if odd[0] in set(keys[0]) else "lacks"
-    return f"{where} the row {' '.join(odd[0])}, which it {'lacks' if where == 'has' else 'has'} when made again"
+    return f"{where} the row {' '.join(map(str, odd[0]))}, which it {'lacks' if where == 'has' else 'has'} when made again"
 
 
-def _columns(before: pa.Table, now: pa.Table) -> str | None:
+def _columns(before: pa.Table, now: pa.Table, keys: Sequence[str]) -> str | None:
     if before.schema != now.schema:
         return "has other columns than when made again"
     for name in before.column_names:
@@ -61,7 +63,7 @@ def _columns(before: pa.Table, now: pa.Table) -> str | None:
         old, new = before[name].to_pylist(), now[name].to_pylist()
         rows = [row for row, pair in enumerate(zip(old, new, strict=True)) if not _same(*pair)]
         if rows:
-            first = f"{before['source_id'][rows[0]]} {before['degradation'][rows[0]]}"
+            first = " ".join(str(before[key][rows[0]]) for key in keys)
             largest = max((_distance(old[row], new[row]) for row in rows), default=0.0)
             by = f", by at most {largest:.3g}" if np.isfinite(largest) else ""
             return f"differs in {name} when made again, in {len(rows)} of {len(old)} rows{by}, first {first}"

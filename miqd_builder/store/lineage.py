@@ -58,11 +58,28 @@ class VariantsLineage:
         """What holds for every row."""
         return (self.images, self.full_reference)
 
+    @property
+    def candidates(self) -> CandidatesLineage:
+        """Of the part of ``candidates`` with the same sources."""
+        return CandidatesLineage(sources=self.sources, distortions=self.distortions)
+
     def to_json(self) -> Json:
         """See :func:`to_json`."""
         # Parts without further measures keep the hash that they always had.
         measures = {"full_reference": list(self.full_reference)} if self.full_reference else {}
         return {"table": "variants", "images": self.images, **measures, **_rendered_json(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidatesLineage:
+    """Of a part of ``candidates``; the fields are those of :class:`VariantsLineage`."""
+
+    sources: Hashes
+    distortions: Hashes
+
+    def to_json(self) -> Json:
+        """See :func:`to_json`."""
+        return {"table": "candidates", "sources": dict(self.sources), "distortions": dict(self.distortions)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +176,7 @@ class ImportedLabelsLineage:
 
 RenderedLineage = VariantsLineage | ResponsesLineage
 """Of tables with a row for each source and degradation, which can be taken over row by row."""
-Lineage = RenderedLineage | ScoresLineage | LabelsLineage | ImportedLabelsLineage
+Lineage = RenderedLineage | CandidatesLineage | ScoresLineage | LabelsLineage | ImportedLabelsLineage
 
 
 def to_json(lineage: Lineage) -> Json:
@@ -233,6 +250,7 @@ _READERS: dict[str, Callable[[Json], Lineage]] = {
     "variants": lambda c: VariantsLineage(
         images=c["images"], full_reference=tuple(c.get("full_reference", ())), **_rendered(c)
     ),
+    "candidates": lambda c: CandidatesLineage(sources=c["sources"], distortions=c["distortions"]),
     "responses": lambda c: ResponsesLineage(task=check_task(c["task"]), model=c["model"], **_rendered(c)),
     "scores": lambda c: ScoresLineage(responses=_state(c["responses"]), truth=c["truth"], recipe=c["recipe"]),
     "labels": lambda c: LabelsLineage(

@@ -84,7 +84,7 @@ def write_part(
         _COMPLETE: "true" if complete else "false",
     }
     if extra:
-        metadata[_EXTRA] = json.dumps(extra, sort_keys=True, separators=(",", ":"))
+        metadata[_EXTRA] = compact_json(extra)
     folder.write(name, encode_table(table, metadata))
 
 

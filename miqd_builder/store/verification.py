@@ -16,9 +16,9 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
 from miqd_builder.store.parts import Footer, decode_table, read_footer, read_part
 from miqd_builder.store.record import NAME, RunRecord
-from miqd_builder.store.schema import LABELS, QUARANTINE, RESPONSES, SCORES, part_name, table_path, variants_schema
+from miqd_builder.store.schema import CANDIDATES, LABELS, QUARANTINE, RESPONSES, SCORES, part_name, table_path, variants_schema
 
-TABLES = ("variants", "responses", "scores", "labels")
+TABLES = ("candidates", "variants", "responses", "scores", "labels")
 AGAIN = "delete it and run again"
 
 _PART = re.compile(r"part-([0-9]+)\.parquet")
@@ -52,7 +52,7 @@ def verify_folder(folder: RunFolder) -> Iterator[Checked]:
     for name in folder.list("quarantine/*.parquet"):
         yield name, _file_problem(folder.read(name), QUARANTINE)
     for table in TABLES:
-        for name in folder.list(f"{table}/**/*.parquet" if table != "variants" else "variants/*.parquet"):
+        for name in folder.list(f"{table}/**/*.parquet" if table not in ("candidates", "variants") else f"{table}/*.parquet"):
             yield name, _part_problem(folder, record, name)
     if record.images == "png":
         for name in folder.list("variants/*.parquet"):
@@ -94,15 +94,16 @@ def _part_problem(folder: RunFolder, record: RunRecord, name: str) -> str | None
 def _rows_problem(record: RunRecord, name: str, footer: Footer, table: pa.Table) -> str | None:
     number = _number(name)
     assigned = set(record.parts[number]) if number < len(record.parts) else set()
-    keys = list(zip(table["source_id"].to_pylist(), table["degradation"].to_pylist(), strict=True))
-    strangers = sorted({source_id for source_id, _ in keys} - assigned)
+    names = ["source_id", *(["distortion", "candidate"] if name.startswith("candidates/") else ["degradation"])]
+    keys = list(zip(*(table[column].to_pylist() for column in names), strict=True))
+    strangers = sorted({key[0] for key in keys} - assigned)
     if strangers:
         return f"holds the image '{strangers[0]}', which {NAME} doesn't put into this part: {AGAIN}"
     if len(set(keys)) != len(keys):
         return f"lists an image twice: {AGAIN}"
     lineage = footer.lineage
     if isinstance(lineage, RenderedLineage) and footer.complete:
-        wanted = len(lineage.sources) * len({degradation for _, degradation in keys})
+        wanted = len(lineage.sources) * len({key[1] for key in keys})
         if len(keys) != wanted:
             return f"has {len(keys)} rows, its {len(lineage.sources)} images ask for {wanted}: {AGAIN}"
     return None
@@ -138,6 +139,8 @@ def _number(part: str) -> int:
 
 def _schema(name: str, columns: list[str]) -> pa.Schema:
     table, *rest = name.split("/")
+    if table == "candidates":
+        return CANDIDATES
     if table == "variants":
         return variants_schema(columns)
     task = rest[0].removeprefix("task=")

@@ -33,6 +33,7 @@ LINEAGES: list[Lineage] = [
     LabelsLineage(
         variants=PartState("28", 500), scores={"m": PartState("39", 502), "n": None}, weights={"m": 0.5}, recipe="17"
     ),
+    VARIANTS.candidates,
     ImportedLabelsLineage(format="miqd", task="cls", files={"a.csv": "4a"}),
 ]
 
