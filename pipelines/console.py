@@ -14,7 +14,7 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.zoo.build import precision_of
 
 if TYPE_CHECKING:
-    from pipelines.planning import Plan
+    from pipelines.planning import LabelPlan, Plan
     from pipelines.work import StageSummary
 
 out = Console(highlight=False, soft_wrap=True)
@@ -26,6 +26,8 @@ BYTES_PER_IMAGE = 600_000
 
 def show_plan(plan: Plan) -> None:
     """Print what there is to do."""
+    from pipelines.planning import LabelPlan
+
     context, config = plan.context, plan.context.config
     todo = plan.images_in(plan.degrade)
     out.print(f"Run folder   {config.out}")
@@ -40,14 +42,20 @@ def show_plan(plan: Plan) -> None:
         f"Variants     {len(context.names)} an image: {plan.images_in(plan.parts)} in all, {todo} to render{size} "
         f"({len(plan.parts) - len(plan.degrade)} of {len(plan.parts)} parts done)"
     )
+    if isinstance(plan, LabelPlan):
+        _show_models_of(plan)
+    out.print(f"Scheduler    {config.scheduler}, device {config.device}")
+
+
+def _show_models_of(plan: LabelPlan) -> None:
+    """Print what each model of a plan has to do."""
+    config = plan.context.config
     for entry in plan.entries:
         parts = plan.respond[entry.name]
         done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
         how = entry.backend if config.precision == "float32" else f"{entry.backend}, {precision_of(entry, config.precision)}"
         out.print(f"Model        {entry.name} ({how}): {plan.looks_in(parts)} images to look at ({done})")
-    if plan.entries:
-        out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
-    out.print(f"Scheduler    {config.scheduler}, device {config.device}")
+    out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
 
 
 def show_stages(stages: Sequence[StageSummary]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import degradations
 from miqd_builder import user_code
@@ -18,6 +17,7 @@ from miqd_builder.roi import roi_fingerprint
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import Lineage, RenderedLineage, VariantsLineage
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo
@@ -63,18 +63,20 @@ class Context:
             )
         return [self.sources.by_id[source_id] for source_id in ids]
 
-    def variants_inputs(self, ids: Sequence[str]) -> dict[str, Any]:
+    def variants_lineage(self, ids: Sequence[str]) -> VariantsLineage:
         """What the variants of these sources depend on."""
-        # Parts without further measures keep the fingerprint that they always had.
-        measures = {"full_reference": self.record.full_reference} if self.record.full_reference else {}
-        return {
-            "table": "variants",
-            "images": self.config.images,
-            **measures,
-            "sources": {source.source_id: self.source_fingerprint(source) for source in self.part_sources(ids)},
-            "distortions": dict(self.planned.distortions),
-            "degradations": fingerprint_of(*self.names),
-        }
+        return VariantsLineage(
+            images=self.config.images,
+            sources={source.source_id: self.source_fingerprint(source) for source in self.part_sources(ids)},
+            distortions=self.planned.distortions,
+            degradations=self.names_fingerprint,
+            full_reference=tuple(self.record.full_reference),
+        )
+
+    @functools.cached_property
+    def names_fingerprint(self) -> str:
+        """Hash of the names of all degradations."""
+        return fingerprint_of(*self.names)
 
     def source_fingerprint(self, source: SourceImage) -> str:
         """Hash of everything that the degraded pixels of one source depend on, besides the distortion.
@@ -201,21 +203,18 @@ def shipped_zoo() -> tuple[Path, ...]:
     return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
 
 
-def reusable_rows(
-    keys: Sequence[tuple[str, str]], old: Mapping[str, Any] | None, inputs: Mapping[str, Any]
-) -> set[tuple[str, str]]:
+def reusable_rows(keys: Sequence[tuple[str, str]], old: Lineage | None, wanted: RenderedLineage) -> set[tuple[str, str]]:
     """Return the rows of an earlier part that are still valid: same source, same distortion, same model and settings.
 
     Args:
         keys: ``(source_id, degradation)`` of the earlier part's rows.
-        old: inputs in the earlier part's footer; None without such a part.
-        inputs: inputs wanted now.
+        old: what the earlier part was made from; None without such a part.
+        wanted: what the part is to be made from now.
     """
-    varying = ("sources", "distortions", "degradations")
-    if old is None or any(old.get(k) != v for k, v in inputs.items() if k not in varying):
+    if not isinstance(old, type(wanted)) or old.settings != wanted.settings:
         return set()
-    sources = {key for key, value in inputs["sources"].items() if old["sources"].get(key) == value}
-    distortions = {key for key, value in inputs["distortions"].items() if old["distortions"].get(key) == value}
+    sources = {key for key, value in wanted.sources.items() if old.sources.get(key) == value}
+    distortions = {key for key, value in wanted.distortions.items() if old.distortions.get(key) == value}
     return {
         (source_id, name)
         for source_id, name in keys

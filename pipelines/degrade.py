@@ -16,7 +16,9 @@ from miqd_builder.full_reference import full_reference
 from miqd_builder.images import encode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
+from miqd_builder.store.candidates import Psnrs, valid_candidates, write_candidates
 from miqd_builder.store.keys import PartKey
+from miqd_builder.store.lineage import VariantsLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import image_path, table_path, variants_schema
@@ -25,10 +27,6 @@ from pipelines.items import DegradePart
 from pipelines.schedulers import Again, Report
 
 Row = dict[str, Any]
-Psnrs = dict[str, dict[str, list[float]]]
-"""PSNR of each candidate, by source and distortion."""
-
-PSNRS = "candidate_psnrs"
 FATAL = (ConfigError, StoreError, StaleCodeError, MemoryError)
 """Errors that no other image would escape: they end the run instead of filling the quarantine."""
 
@@ -55,7 +53,7 @@ class PartResult:
 
 
 def degrade_part(item: DegradePart, report: Report) -> PartResult:
-    """Render the degraded images of one part, write them, and write its part of ``variants``.
+    """Render the degraded images of one part, write them, and write its parts of ``candidates`` and ``variants``.
 
     Args:
         item: which part.
@@ -65,17 +63,17 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
 
     cv2.setNumThreads(1)
     context = item_context(item)
-    part, inputs = item.part, dict(item.inputs)
-    measures = inputs.get("full_reference", [])
+    part, lineage = item.part, item.lineage
+    measures = lineage.full_reference
     name = table_path("variants", part)
     footer = read_footer(context.folder, name)
-    kept = _reusable_rows(context, name, footer, inputs)
-    psnrs = _reusable_psnrs(footer, inputs)
+    kept = _reusable_rows(context, name, footer, lineage)
+    psnrs = valid_candidates(context.folder, part, lineage.candidates)
     result, rows, failures = PartResult(), [], []
-    for source in context.part_sources(list(inputs["sources"])):
+    for source in context.part_sources(list(lineage.sources)):
         wanted = [n for n in context.names if (source.source_id, n) not in kept]
         try:
-            context.check_source(source, inputs["sources"][source.source_id])
+            context.check_source(source, lineage.sources[source.source_id])
             rendered = _degrade_source(context, source, wanted, psnrs, measures, report, result)
             new = {row["degradation"]: row for row in rendered}
         except FATAL:
@@ -90,7 +88,8 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
         context.folder.flush()
     write_failures(context.folder, str(PartKey("degrade", part)), failures)
     table = pa.Table.from_pylist(rows, schema=variants_schema(measures))
-    write_part(context.folder, name, table, inputs, complete=not failures, extra={PSNRS: psnrs})
+    write_candidates(context.folder, part, psnrs, lineage.candidates, complete=not failures)
+    write_part(context.folder, name, table, lineage, complete=not failures)
     return result
 
 
@@ -108,34 +107,13 @@ def write_contact_sheet(context: Context, path: Path) -> None:
         raise StoreError(f"Can't write '{path}' ({error.strerror}): choose another file.") from None
 
 
-def variants_footer(context: Context, part: int) -> Footer | None:
-    """Return the footer of a part of ``variants``; None where it isn't there."""
-    return read_footer(context.folder, table_path("variants", part))
-
-
-def candidate_psnrs(context: Context, part: int) -> Psnrs:
-    """Return the stored PSNRs of the candidates of a part: whoever renders with them renders only what is needed."""
-    footer = variants_footer(context, part)
-    return footer.extra.get(PSNRS, {}) if footer is not None else {}
-
-
-def _reusable_psnrs(footer: Footer | None, inputs: dict[str, Any]) -> Psnrs:
-    """PSNRs of an earlier part that are still valid, for every source of the part: same source, same distortion."""
-    psnrs: Psnrs = {source_id: {} for source_id in inputs["sources"]}
-    if footer is None:
-        return psnrs
-    for source_id, distortions in footer.extra.get(PSNRS, {}).items():
-        if inputs["sources"].get(source_id) == footer.inputs["sources"][source_id]:
-            valid = (d for d in distortions if inputs["distortions"].get(d) == footer.inputs["distortions"][d])
-            psnrs[source_id] = {d: distortions[d] for d in valid}
-    return psnrs
-
-
-def _reusable_rows(context: Context, name: str, footer: Footer | None, inputs: dict[str, Any]) -> Mapping[tuple[str, str], Row]:
+def _reusable_rows(
+    context: Context, name: str, footer: Footer | None, wanted: VariantsLineage
+) -> Mapping[tuple[str, str], Row]:
     if footer is None:
         return {}
     rows = {(row["source_id"], row["degradation"]): row for row in read_part(context.folder, name).to_pylist()}
-    return {key: rows[key] for key in reusable_rows(list(rows), footer.inputs, inputs)}
+    return {key: rows[key] for key in reusable_rows(list(rows), footer.lineage, wanted)}
 
 
 def _degrade_source(

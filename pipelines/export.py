@@ -17,10 +17,11 @@ from miqd_builder.formats.contract import ExportedRun, Format, ImagePlaces
 from miqd_builder.formats.registry import format_code, writer_of
 from miqd_builder.formats.splits import validation_sources
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import table_path
-from miqd_builder.tasks import Task
+from miqd_builder.tasks import Task, check_task
 from pipelines.context import Context, open_context
 from pipelines.export_part import export_part, place
 from pipelines.items import ExportPart
@@ -70,10 +71,12 @@ def recorded_config(url: str, task: str, settings: list[str], **options: Any) ->
         ConfigError: the folder has no run, or no labels of the task.
     """
     record = RunRecord.load(RunFolder(url))
-    fields = record.stages.get(f"label {task}") if record else None
-    if not fields:
+    made = record.command("label", check_task(task)) if record else None
+    if made is None:
         raise ConfigError(f"'{url}' has no labels for task {task} that were made here: run 'miqd label --task {task}' first.")
-    return load_run(None, settings=settings, **{**fields, "out": url, **{k: v for k, v in options.items() if v is not None}})
+    return load_run(
+        None, settings=settings, **{**made.config, "out": url, **{k: v for k, v in options.items() if v is not None}}
+    )
 
 
 def export_run(config: RunConfig, task: Task, to: Path, split: Split, form: Format) -> ExportSummary:
@@ -185,6 +188,7 @@ def _exported_run(
     def labels() -> Iterator[pa.Table]:
         return (read_part(context.folder, table) for table in tables)
 
+    lineage = footer.lineage if footer else None
     return ExportedRun(
         task=task,
         url=context.folder.url,
@@ -197,5 +201,5 @@ def _exported_run(
         val_fraction=split.fraction,
         split_seed=split.seed,
         recipes=tuple(pc.unique(read_part(context.folder, tables[0], ["recipe"])["recipe"]).to_pylist()),
-        weights=footer.inputs.get("weights", {}) if footer else {},
+        weights=dict(lineage.weights) if isinstance(lineage, LabelsLineage) else {},
     )

@@ -21,6 +21,7 @@ from miqd_builder.images import decode_png, encode_png
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import TEMPORARY, RunFolder
+from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.schema import image_path, table_path
 from miqd_builder.tasks import Task
@@ -98,7 +99,8 @@ def _check_names(context: Context, labels: pa.Table) -> None:
 def _scores(context: Context, task: str, part: int, labels: pa.Table) -> Mapping[str, pa.Table]:
     """Scores of each model behind the labels, in the rows of the labels."""
     footer = read_footer(context.folder, table_path("labels", part, task=task))
-    models = sorted(footer.inputs["weights"]) if footer else []
+    lineage = footer.lineage if footer else None
+    models = sorted(lineage.weights) if isinstance(lineage, LabelsLineage) else []
     rows = labels.select(_KEYS).append_column("row", pa.array(range(labels.num_rows), pa.int64()))
     tables = {}
     for model in models:

@@ -1,4 +1,4 @@
-"""``progress/<command>.json``: what the last run of a command wanted, what it does now, and what its stages took.
+"""``progress/<command>-<task>.json``: what the last run of a command wanted, what it does now, and what its stages took.
 
 The client writes it every few seconds while it works, and once more at the end. ``miqd status`` reads it, also from another
 machine.
@@ -20,6 +20,8 @@ from typing import Any, Literal
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.tasks import Task
 from pipelines.items import WorkItem
 
 FOLDER = "progress"
@@ -35,7 +37,7 @@ class RunProgress:
     """What one command does or did in a run folder.
 
     Attributes:
-        command: for example ``label det``.
+        command, task: which one, as in :class:`CommandKey`.
         models: names of the chosen models; empty for ``degrade``.
         parts: numbers of the wanted parts.
         host, pid: the client's machine and process.
@@ -48,7 +50,8 @@ class RunProgress:
         stages: what each stage did when it last computed anything: rows, wall-clock seconds, and seconds by step.
     """
 
-    command: str
+    command: Command
+    task: Task | None
     models: list[str]
     parts: list[int]
     host: str = field(default_factory=socket.gethostname)
@@ -62,6 +65,11 @@ class RunProgress:
     seconds: float = 0.0
     running: list[Running] = field(default_factory=list)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> CommandKey:
+        """What the command is called."""
+        return CommandKey(self.command, self.task)
 
     @property
     def rate(self) -> float:
@@ -81,18 +89,20 @@ class RunProgress:
         if 0 <= time.time() - self.updated < STALE_AFTER_SECONDS:
             return True
         time.sleep(SECONDS_BETWEEN_BEATS + 1)
-        later = read_progress(folder).get(self.command)
+        later = read_progress(folder).get(self.key)
         return later is not None and later.updated != self.updated
 
 
 class Heartbeat:
     """Keeps the progress file of one command up to date while the command runs; a context manager."""
 
-    def __init__(self, folder: RunFolder, command: str, *, models: Sequence[str], parts: Sequence[int]) -> None:
+    def __init__(self, folder: RunFolder, command: CommandKey, *, models: Sequence[str], parts: Sequence[int]) -> None:
         self._folder = folder
         self._name = _file_name(command)
         before = read_progress(folder).get(command)
-        self.progress = RunProgress(command, list(models), list(parts), stages=before.stages if before else {})
+        self.progress = RunProgress(
+            command.command, command.task, list(models), list(parts), stages=before.stages if before else {}
+        )
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -150,18 +160,22 @@ class Heartbeat:
                 self._folder.write(self._name, json.dumps(asdict(now)).encode(), flush=False)
 
 
-def read_progress(folder: RunFolder) -> dict[str, RunProgress]:
+def read_progress(folder: RunFolder) -> dict[CommandKey, RunProgress]:
     """Return what is known of the last run of each command, by command; a damaged file counts as none."""
-    found: dict[str, RunProgress] = {}
+    found: dict[CommandKey, RunProgress] = {}
     for name in folder.list(f"{FOLDER}/*.json"):
-        with contextlib.suppress(ValueError, TypeError, FileNotFoundError):
-            progress = RunProgress(**json.loads(folder.read(name)))
-            found[progress.command] = progress
+        with contextlib.suppress(ValueError, TypeError, KeyError, FileNotFoundError):
+            content = json.loads(folder.read(name))
+            if "task" not in content:
+                # Layout 1 has one text for both, such as "label det".
+                content |= asdict(CommandKey.of_words(content["command"]))
+            progress = RunProgress(**content)
+            found[progress.key] = progress
     return found
 
 
-def _file_name(command: str) -> str:
-    return f"{FOLDER}/{command.replace(' ', '-')}.json"
+def _file_name(command: CommandKey) -> str:
+    return f"{FOLDER}/{command.command}{f'-{command.task}' if command.task else ''}.json"
 
 
 def _process_exists(pid: int) -> bool:

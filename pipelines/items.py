@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from miqd_builder.config import RunConfig
 from miqd_builder.store.keys import PartKey
+from miqd_builder.store.lineage import LabelsLineage, ResponsesLineage, ScoresLineage, VariantsLineage
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 
 if TYPE_CHECKING:
     from miqd_builder.labeling.recipes import Recipe
-
-Inputs = Mapping[str, Any]
-"""What a part is made from, as its footer will say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,12 @@ class PlannedModel:
     Attributes:
         entry: the zoo entry.
         fingerprint: hash of what the entry meant when the run was planned.
-        inputs: of the part.
+        lineage: of the part.
     """
 
     entry: ModelEntry
     fingerprint: str
-    inputs: Inputs
+    lineage: ResponsesLineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,13 @@ class WorkItem:
 
 @dataclass(frozen=True, kw_only=True)
 class DegradePart(WorkItem):
-    """Render the degraded images of a part and write its part of ``variants``."""
+    """Render the degraded images of a part and write its part of ``variants``.
 
-    inputs: Inputs
+    Attributes:
+        lineage: of the part.
+    """
+
+    lineage: VariantsLineage
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
@@ -143,13 +145,13 @@ class ScorePart(WorkItem):
     Attributes:
         task, model: whose responses.
         recipe: the rules.
-        inputs: of the part of ``scores``.
+        lineage: of the part of ``scores``.
     """
 
     task: Task
     model: str
     recipe: PlannedRecipe
-    inputs: Inputs
+    lineage: ScoresLineage
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
@@ -164,12 +166,12 @@ class LabelPart(WorkItem):
     Attributes:
         task: of the labels.
         recipe: the rules.
-        inputs: of the part of ``labels``: the scores and the weight of each model.
+        lineage: of the part of ``labels``: the scores and the weight of each model.
     """
 
     task: Task
     recipe: PlannedRecipe
-    inputs: Inputs
+    lineage: LabelsLineage
 
     @property
     def keys(self) -> tuple[PartKey, ...]:

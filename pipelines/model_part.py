@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -11,6 +11,7 @@ from miqd_builder.errors import ConfigError, StaleCodeError, StoreError, Unreada
 from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.keys import PartKey
+from miqd_builder.store.lineage import ResponsesLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.response_table import Answer, responses_table
@@ -31,17 +32,15 @@ _adapters: dict[str, Adapter] = {}
 """Models that this process holds, the oldest first."""
 
 
-def responses_inputs(context: Context, task: Task, ids: Sequence[str], entry: ModelEntry) -> dict[str, Any]:
+def responses_lineage(context: Context, task: Task, ids: Sequence[str], entry: ModelEntry) -> ResponsesLineage:
     """What a model's responses to these sources depend on."""
-    sources = {source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)}
-    return {
-        "table": "responses",
-        "task": task,
-        "model": _model_fingerprint(context, task, entry),
-        "sources": sources,
-        "distortions": dict(context.planned.distortions),
-        "degradations": fingerprint_of(*context.names),
-    }
+    return ResponsesLineage(
+        task=task,
+        model=model_fingerprint(context, task, entry),
+        sources={source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)},
+        distortions=context.planned.distortions,
+        degradations=context.names_fingerprint,
+    )
 
 
 def class_index(source: SourceImage) -> int | None:
@@ -54,7 +53,7 @@ def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> st
     return fingerprint_of(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
 
 
-def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
+def model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
     """Hash of the model and of what its classes mean."""
     categories = "" if task == "cls" else str(context.sources.category_ids)
     # Predictions in full precision keep the fingerprint that they had before there was another one.
@@ -75,12 +74,12 @@ class ModelPart:
         entry = planned.entry
         self.context, self.task, self.part, self.entry, self.planned = context, task, part, entry, planned
         self.name = table_path("responses", part, task=task, model=entry.name)
-        self.inputs = dict(planned.inputs)
-        self.order = [(i, name) for i in self.inputs["sources"] for name in (ORIGINAL, *context.names)]
+        self.lineage = planned.lineage
+        self.order = [(i, name) for i in self.lineage.sources for name in (ORIGINAL, *context.names)]
         self.footer: Footer | None = read_footer(context.folder, self.name)
         self.old = read_part(context.folder, self.name) if self.footer else None
         keys = _keys(self.old) if self.old is not None else []
-        self.kept = reusable_rows(keys, self.footer.inputs if self.footer else None, self.inputs)
+        self.kept = reusable_rows(keys, self.footer.lineage if self.footer else None, self.lineage)
         self.answers: list[Answer] = []
         self.failures: list[Failure] = []
         self.broken: Exception | None = None
@@ -92,7 +91,7 @@ class ModelPart:
         Raises:
             UnreadableImageError: they aren't.
         """
-        if _source_fingerprint(self.context, self.task, source) != self.inputs["sources"][source.source_id]:
+        if _source_fingerprint(self.context, self.task, source) != self.lineage.sources[source.source_id]:
             raise UnreadableImageError(
                 f"Image '{source.path.name}', its ROI mask or its label is not what it was when the run was planned: run the "
                 "same command again."
@@ -164,7 +163,7 @@ class ModelPart:
         table = table.take(pa.array([row_of[key] for key in self.order if key in row_of], pa.int64()))
         complete = table.num_rows == len(self.order)
         extra = {"precision": precision_of(self.entry, self.context.config.precision)}
-        write_part(self.context.folder, self.name, table, self.inputs, complete=complete, extra=extra)
+        write_part(self.context.folder, self.name, table, self.lineage, complete=complete, extra=extra)
 
 
 def _keys(table: pa.Table) -> list[Key]:
@@ -194,7 +193,7 @@ def _adapter(context: Context, planned: PlannedModel) -> Adapter:
     if device == "cpu":
         # Workers are the parallelism; more threads would change the order of sums and so the last bits of the answers.
         torch.set_num_threads(1)
-    key = f"{entry.name} {planned.inputs['model']} {device}"
+    key = f"{entry.name} {planned.lineage.model} {device}"
     if key not in _adapters:
         while len(_adapters) >= context.config.models_per_pass:
             _adapters.pop(next(iter(_adapters)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from miqd_builder.config import RunConfig
 from miqd_builder.full_reference import check_measures
@@ -11,39 +11,31 @@ from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.roi import check_roi
 from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.sources import check_serves
-from miqd_builder.store.parts import is_done
+from miqd_builder.store.parts import PartStamp, is_done, read_footer
+from miqd_builder.store.schema import table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
-from pipelines.degrade import variants_footer
 from pipelines.items import PlannedRecipe
-from pipelines.model_part import resolve_device, responses_footer, responses_inputs
+from pipelines.model_part import resolve_device, responses_lineage
 from pipelines.model_weights import stated_weights
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to do for one command; nothing was written yet.
+    """What ``degrade`` has to do; nothing was written yet.
 
     Attributes:
         context: the run.
         parts: numbers of the parts that hold the wanted sources.
         sources: number of wanted sources.
         degrade: parts whose variants are missing or out of date.
-        task: of the models; None for ``degrade``.
-        recipe: the rules of the labels; None for ``degrade``.
-        entries: chosen models; empty for ``degrade``.
-        respond: for each model, the parts whose responses are missing or out of date.
     """
 
     context: Context
     parts: list[int]
     sources: int
     degrade: list[int]
-    task: Task | None = None
-    recipe: PlannedRecipe | None = None
-    entries: list[ModelEntry] = field(default_factory=list)
-    respond: dict[str, list[int]] = field(default_factory=dict)
 
     def images_in(self, parts: Sequence[int]) -> int:
         """Number of degraded images in some parts."""
@@ -52,6 +44,31 @@ class Plan:
     def looks_in(self, parts: Sequence[int]) -> int:
         """Number of images that a model looks at in some parts: the degraded ones and the originals."""
         return self.images_in(parts) + sum(len(self.context.record.parts[part]) for part in parts)
+
+    def stamp(self, table: str, part: int, *, task: Task | None = None, model: str | None = None) -> PartStamp | None:
+        """Return what is known of a part; None where it isn't there."""
+        return self.stamp_of(table_path(table, part, task=task, model=model))
+
+    def stamp_of(self, name: str) -> PartStamp | None:
+        """Return what is known of the part of this name; None where it isn't there."""
+        return read_footer(self.context.folder, name)
+
+
+@dataclass(frozen=True)
+class LabelPlan(Plan):
+    """What ``label`` has to do for one task.
+
+    Attributes:
+        task: of the models.
+        recipe: the rules of the labels.
+        entries: chosen models.
+        respond: for each model, the parts whose responses are missing or out of date.
+    """
+
+    task: Task
+    recipe: PlannedRecipe
+    entries: list[ModelEntry]
+    respond: dict[str, list[int]]
 
 
 def plan_degrade(config: RunConfig) -> Plan:
@@ -65,13 +82,16 @@ def plan_degrade(config: RunConfig) -> Plan:
     wanted = context.sources.first(config.limit)
     check_roi(config.roi, wanted)
     parts = context.record.assign([image.source_id for image in wanted.images], config.sources_per_part)
-    missing = [p for p in parts if not is_done(variants_footer(context, p), context.variants_inputs(context.record.parts[p]))]
-    if missing:
+    plan = Plan(context, parts, len(wanted.images), [])
+    for part in parts:
+        if not is_done(plan.stamp("variants", part), context.variants_lineage(context.record.parts[part])):
+            plan.degrade.append(part)
+    if plan.degrade:
         check_measures(context.record.full_reference)
-    return Plan(context, parts, len(wanted.images), missing)
+    return plan
 
 
-def plan_label(config: RunConfig, task: Task) -> Plan:
+def plan_label(config: RunConfig, task: Task) -> LabelPlan:
     """Find out what ``label`` has to do.
 
     Raises:
@@ -88,13 +108,13 @@ def plan_label(config: RunConfig, task: Task) -> Plan:
     respond: dict[str, list[int]] = {}
     for entry in entries:
         plan.context.entry_fingerprint(entry)  # what the entry means now is what is run
-        respond[entry.name] = [p for p in plan.parts if not _responses_done(plan.context, task, p, entry)]
+        respond[entry.name] = [part for part in plan.parts if not _responses_done(plan, task, part, entry)]
         # With all responses stored no model is built: another recipe needs no checkpoint.
         if respond[entry.name] and entry.checkpoint is not None:
             verified_file(entry)
-    return Plan(plan.context, plan.parts, plan.sources, plan.degrade, task, recipe, entries, respond)
+    return LabelPlan(plan.context, plan.parts, plan.sources, plan.degrade, task, recipe, entries, respond)
 
 
-def _responses_done(context: Context, task: Task, part: int, entry: ModelEntry) -> bool:
-    footer = responses_footer(context, task, part, entry)
-    return footer is not None and is_done(footer, responses_inputs(context, task, context.record.parts[part], entry))
+def _responses_done(plan: Plan, task: Task, part: int, entry: ModelEntry) -> bool:
+    stamp, ids = plan.stamp("responses", part, task=task, model=entry.name), plan.context.record.parts[part]
+    return stamp is not None and is_done(stamp, responses_lineage(plan.context, task, ids, entry))

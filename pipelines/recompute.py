@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -15,21 +16,22 @@ from miqd_builder.errors import StoreError
 from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.store.comparison import difference
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
-from miqd_builder.store.record import NAME, RunRecord
+from miqd_builder.store.record import NAME, CommandRecord, RunRecord
 from miqd_builder.store.schema import table_path
 from miqd_builder.store.verification import Checked
-from miqd_builder.tasks import Task, check_task
+from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
 from pipelines.degrade import degrade_part
 from pipelines.items import DegradePart, LabelPart, PlannedModel, PlannedRecipe, RespondPart, ScorePart
-from pipelines.model_part import responses_inputs
+from pipelines.model_part import responses_lineage
 from pipelines.model_weights import stated_weights
 from pipelines.progress import progress
 from pipelines.respond import respond_part
-from pipelines.score import label_part, labels_inputs, score_part, scores_inputs
+from pipelines.score import label_part, labels_lineage, score_part, scores_lineage
 
 
 def _silent(images: int) -> None:
@@ -61,26 +63,30 @@ def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked
     """
     record = RunRecord.load(folder)
     assert record is not None
-    stages = [stage for stage in record.stages if stage.startswith("label ")] or ["degrade"]
-    if stages[0] not in record.stages:
+    labels = [command for command in record.commands if command.command == "label"]
+    commands = labels or [command for command in record.commands if command.command == "degrade"]
+    if not commands:
         raise StoreError(f"'{folder.path(NAME)}' holds no run file of degrade or label: there is nothing to compute again.")
-    configs = {stage: _config(folder, record, stage) for stage in stages}
+    configs = {command.task: _config(folder, command) for command in commands}
+    first = configs[commands[0].task]
     parts = sample_parts(record, fraction, seed)
     with progress("recompute", sum(len(record.parts[part]) for part in parts)) as report:
         for part in parts:
             with tempfile.TemporaryDirectory(prefix="miqd-recompute-") as scratch:
-                yield from _Again(folder, record, configs[stages[0]], scratch, part).variants()
-                for stage, config in configs.items():
-                    if stage != "degrade":
-                        yield from _Again(folder, record, config, scratch, part).task(check_task(stage.removeprefix("label ")))
+                yield from _Again(folder, record, first, scratch, part).variants()
+                for task, config in configs.items():
+                    if task is not None:
+                        yield from _Again(folder, record, config, scratch, part).task(task)
             report(len(record.parts[part]))
 
 
-def _config(folder: RunFolder, record: RunRecord, stage: str) -> RunConfig:
+def _config(folder: RunFolder, command: CommandRecord) -> RunConfig:
     try:
-        return RunConfig.model_validate(record.stages[stage])
+        return RunConfig.model_validate(command.config)
     except ValidationError as error:
-        raise StoreError(f"'{folder.path(NAME)}' holds a run file of {stage} that this version can't read ({error}).") from None
+        raise StoreError(
+            f"'{folder.path(NAME)}' holds a run file of {command.key} that this version can't read ({error})."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ class _Again:
         ).write(folder)
         context = self._context()
         ids = context.record.parts[self.part]
-        degrade_part(DegradePart(run=context.planned, part=self.part, inputs=context.variants_inputs(ids)), _silent)
+        degrade_part(DegradePart(run=context.planned, part=self.part, lineage=context.variants_lineage(ids)), _silent)
+        yield from self._compare(table_path("candidates", self.part))
         yield from self._compare(table_path("variants", self.part))
 
     def task(self, task: Task) -> Iterator[Checked]:
@@ -115,26 +122,27 @@ class _Again:
         ids = context.record.parts[self.part]
         recipe = PlannedRecipe.of(get_recipe(self.config.recipe))
         rules, run, part = recipe.fingerprint, context.planned, self.part
+        footer_of = functools.partial(read_footer, context.folder)
         entries = open_zoo(self.config).select(self.config.models, task)
         there = [entry for entry in entries if self._is_stored("responses", task, entry.name)]
         for start in range(0, len(there), self.config.models_per_pass):
             planned = tuple(
-                PlannedModel(entry, context.entry_fingerprint(entry), responses_inputs(context, task, ids, entry))
+                PlannedModel(entry, context.entry_fingerprint(entry), responses_lineage(context, task, ids, entry))
                 for entry in there[start : start + self.config.models_per_pass]
             )
             respond_part(RespondPart(run=run, part=part, task=task, planned=planned), _silent)
         for entry in there:
             yield from self._compare(table_path("responses", self.part, task=task, model=entry.name))
             if self._is_stored("scores", task, entry.name):
-                inputs = scores_inputs(context, task, self.part, entry.name, rules)
-                item = ScorePart(run=run, part=part, task=task, model=entry.name, recipe=recipe, inputs=inputs)
+                scores = scores_lineage(context, footer_of, task, part, entry.name, rules)
+                item = ScorePart(run=run, part=part, task=task, model=entry.name, recipe=recipe, lineage=scores)
                 score_part(item, _silent)
                 yield from self._compare(table_path("scores", self.part, task=task, model=entry.name))
         if self._is_stored("labels", task):
             names = [entry.name for entry in entries]
             weights = self._weights(task, entries)
-            inputs = labels_inputs(context, task, self.part, names, weights, rules)
-            label_part(LabelPart(run=run, part=part, task=task, recipe=recipe, inputs=inputs), _silent)
+            labels = labels_lineage(context, footer_of, task, part, names, weights, rules)
+            label_part(LabelPart(run=run, part=part, task=task, recipe=recipe, lineage=labels), _silent)
             yield from self._compare(table_path("labels", self.part, task=task))
 
     def _context(self) -> Context:
@@ -149,12 +157,13 @@ class _Again:
         )
         return open_context(config)
 
-    def _weights(self, task: Task, entries: Sequence[ModelEntry]) -> dict[str, float]:
+    def _weights(self, task: Task, entries: Sequence[ModelEntry]) -> Mapping[str, float]:
         """Measured weights come from all parts, of which most aren't made again: take the recorded ones."""
         if self.config.weights != "measured":
             return stated_weights(self.config, entries)
         footer = read_footer(self.stored, table_path("labels", self.part, task=task))
-        return footer.inputs["weights"] if footer is not None else {}
+        lineage = footer.lineage if footer is not None else None
+        return lineage.weights if isinstance(lineage, LabelsLineage) else {}
 
     def _is_stored(self, table: str, task: Task, model: str | None = None) -> bool:
         return read_footer(self.stored, table_path(table, self.part, task=task, model=model)) is not None

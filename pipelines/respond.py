@@ -36,7 +36,7 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
     images = PartImages(context, item.part)
     seconds: Seconds = defaultdict(float)
     models = [ModelPart(context, item.task, item.part, planned, images) for planned in item.planned]
-    sources = context.part_sources(list(models[0].inputs["sources"]))
+    sources = context.part_sources(list(models[0].lineage.sources))
     with closing(read_ahead(_batches(images, sources, models, seconds))) as batches:
         # Models load while the first images are rendered or decoded.
         with _timed(seconds, "load models"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -12,7 +12,8 @@ from miqd_builder.errors import InvalidResponsesError, StoreError, UnreadableIma
 from miqd_builder.labeling.aggregation import aggregate
 from miqd_builder.labeling.response_checks import Size, check_responses
 from miqd_builder.labeling.scoring import score_responses
-from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
+from miqd_builder.store.lineage import LabelsLineage, Lineage, PartState, ScoresLineage, changed_fields
+from miqd_builder.store.parts import PartStamp, is_done, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import ORIGINAL, table_path
 from miqd_builder.tasks import Task
@@ -21,20 +22,19 @@ from pipelines.degrade import PartResult
 from pipelines.items import LabelPart, ScorePart
 from pipelines.schedulers import Report
 
-State = list[Any]
-"""What a part holds: its fingerprint and its number of rows."""
+FooterOf = Callable[[str], PartStamp | None]
+"""Gives what is known of a part by its name; None where it isn't there."""
 
 
-def scores_inputs(context: Context, task: Task, part: int, model: str, recipe: str) -> dict[str, Any]:
+def scores_lineage(context: Context, footer_of: FooterOf, task: Task, part: int, model: str, recipe: str) -> ScoresLineage:
     """What the scores of one model on one part depend on."""
     sources = context.part_sources(context.record.parts[part])
-    truth = {source.source_id: context.truth_fingerprint(source) for source in sources}
-    return {
-        "table": "scores",
-        "responses": _state(context, table_path("responses", part, task=task, model=model)),
-        "truth": truth,
-        "recipe": recipe,
-    }
+    responses = footer_of(table_path("responses", part, task=task, model=model))
+    return ScoresLineage(
+        responses=None if responses is None else responses.state,
+        truth={source.source_id: context.truth_fingerprint(source) for source in sources},
+        recipe=recipe,
+    )
 
 
 def score_part(item: ScorePart, report: Report) -> PartResult:
@@ -44,10 +44,10 @@ def score_part(item: ScorePart, report: Report) -> PartResult:
         item: which part and model.
         report: called with the number of images done.
     """
-    context, part, model, inputs = item_context(item), item.part, item.model, dict(item.inputs)
+    context, part, model, lineage = item_context(item), item.part, item.model, item.lineage
     name = table_path("scores", part, task=item.task, model=model)
     key = str(item.keys[0])
-    _check_planned(scores_inputs(context, item.task, part, model, inputs["recipe"]), inputs, name)
+    _check_planned(scores_lineage(context, _stored(context), item.task, part, model, lineage.recipe), lineage, name)
     try:
         responses = _checked_responses(context, item.task, part, model)
         with user_code.planned(item.recipe.modules):
@@ -57,20 +57,24 @@ def score_part(item: ScorePart, report: Report) -> PartResult:
         context.folder.remove(name)
         write_failures(context.folder, key, [Failure.of(error, stage="score", model=model)])
         return PartResult(failures=1)
-    write_part(context.folder, name, scores, inputs)
+    write_part(context.folder, name, scores, lineage)
     write_failures(context.folder, key, [])
     report(scores.num_rows)
     return PartResult(computed=scores.num_rows)
 
 
-def _check_planned(found: dict[str, Any], planned: dict[str, Any], name: str) -> None:
+def _stored(context: Context) -> FooterOf:
+    """Read footers as they are now."""
+    return functools.partial(read_footer, context.folder)
+
+
+def _check_planned(found: Lineage, planned: Lineage, name: str) -> None:
     """Make sure that a part is made from what it was planned to be made from.
 
     Raises:
         StoreError: something changed in the meantime.
     """
-    changed = sorted(key for key in planned if found.get(key) != planned[key])
-    if changed:
+    if changed := changed_fields(found, planned):
         raise StoreError(
             f"What '{name}' is made from changed since the run was planned ({', '.join(changed)}): run the same command again."
         )
@@ -98,19 +102,21 @@ def _checked_responses(context: Context, task: Task, part: int, model: str) -> p
     return responses
 
 
-def labels_inputs(
+def labels_lineage(
     context: Context,
+    footer_of: FooterOf,
     task: Task,
     part: int,
     models: Sequence[str],
-    weights: dict[str, float],
+    weights: Mapping[str, float],
     recipe: str,
-    scored: Mapping[tuple[str, int], State] | None = None,
-) -> dict[str, Any]:
+    scored: Mapping[tuple[str, int], PartState] | None = None,
+) -> LabelsLineage:
     """What the labels of one part depend on.
 
     Args:
         context: the run.
+        footer_of: where footers are looked up.
         task: cls, det, ins or seg.
         part: number of the part.
         models: all that were asked for.
@@ -119,13 +125,13 @@ def labels_inputs(
         scored: scores that are known to be up to date, by model and part; the others are looked up.
     """
     known = scored or {}
-    return {
-        "table": "labels",
-        "variants": _state(context, table_path("variants", part)),
-        "scores": {model: known.get((model, part)) or scores_state(context, task, part, model, recipe) for model in models},
-        "weights": weights,
-        "recipe": recipe,
-    }
+    variants = footer_of(table_path("variants", part))
+    return LabelsLineage(
+        variants=None if variants is None else variants.state,
+        scores={m: known.get((m, part)) or scores_state(context, footer_of, task, part, m, recipe) for m in models},
+        weights=weights,
+        recipe=recipe,
+    )
 
 
 def label_part(item: LabelPart, report: Report) -> PartResult:
@@ -135,36 +141,24 @@ def label_part(item: LabelPart, report: Report) -> PartResult:
         item: which part.
         report: called with the number of images done.
     """
-    context, part, recipe, inputs = item_context(item), item.part, item.recipe.recipe, dict(item.inputs)
-    weights = inputs["weights"]
+    context, part, recipe, lineage = item_context(item), item.part, item.recipe.recipe, item.lineage
     name = table_path("labels", part, task=item.task)
     variants = read_part(context.folder, table_path("variants", part))
-    found = labels_inputs(context, item.task, part, list(inputs["scores"]), weights, inputs["recipe"])
-    _check_planned(found, inputs, name)
+    models, weights = list(lineage.scores), lineage.weights
+    _check_planned(labels_lineage(context, _stored(context), item.task, part, models, weights, lineage.recipe), lineage, name)
     # Sorted: the order of sums, and so the last bits, don't depend on the order of the zoo files.
-    there = sorted(model for model in weights if inputs["scores"][model] is not None)
+    there = sorted(model for model in weights if lineage.scores[model] is not None)
     scores = {m: read_part(context.folder, table_path("scores", part, task=item.task, model=m)) for m in there}
     labels = aggregate(item.task, variants, scores, weights, recipe)
     extra = {"recipe": recipe.model_dump()}
-    write_part(context.folder, name, labels, inputs, extra=extra)
+    write_part(context.folder, name, labels, lineage, extra=extra)
     report(labels.num_rows)
     return PartResult(computed=labels.num_rows)
 
 
-def scores_state(context: Context, task: Task, part: int, model: str, recipe: str) -> State | None:
+def scores_state(context: Context, footer_of: FooterOf, task: Task, part: int, model: str, recipe: str) -> PartState | None:
     """Identify a model's scores; None if there are none, or those of earlier responses or of another recipe."""
-    footer = read_footer(context.folder, table_path("scores", part, task=task, model=model))
-    if footer is None or not is_done(footer, scores_inputs(context, task, part, model, recipe)):
+    stamp = footer_of(table_path("scores", part, task=task, model=model))
+    if stamp is None or not is_done(stamp, scores_lineage(context, footer_of, task, part, model, recipe)):
         return None
-    return [footer.fingerprint, footer.rows]
-
-
-def is_labelled(context: Context, task: Task, part: int, inputs: dict[str, Any]) -> bool:
-    """Tell whether a part's labels are up to date with their inputs."""
-    return is_done(read_footer(context.folder, table_path("labels", part, task=task)), inputs)
-
-
-def _state(context: Context, name: str) -> State | None:
-    """Identify what a part holds now."""
-    footer = read_footer(context.folder, name)
-    return None if footer is None else [footer.fingerprint, footer.rows]
+    return stamp.state

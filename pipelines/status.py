@@ -11,7 +11,7 @@ from rich.table import Table
 
 from miqd_builder.labeling.missing import missing_models
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.keys import PartKey
+from miqd_builder.store.keys import CommandKey, PartKey
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
 from miqd_builder.store.record import RunRecord
@@ -89,13 +89,13 @@ def show_failures(folder: RunFolder, *, full: bool) -> int:
     return len(failures)
 
 
-def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[str]) -> list[TableStatus]:
+def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[CommandKey]) -> list[TableStatus]:
     """Count the parts of every table that is wanted or there.
 
     Args:
         folder: the run folder.
         commands: last run of each command.
-        alive: names of the commands that are running.
+        alive: the commands that are running.
     """
     wanted = _wanted(commands, alive)
     for name in folder.list("quarantine/*-lost.parquet"):
@@ -126,12 +126,12 @@ def _count(folder: RunFolder, name: str, wanted: _Wanted, there: set[int]) -> Ta
     return status
 
 
-def _wanted(commands: Iterable[RunProgress], alive: set[str]) -> _Wanted:
+def _wanted(commands: Iterable[RunProgress], alive: set[CommandKey]) -> _Wanted:
     wanted = _Wanted()
     for progress in commands:
         for table in _tables(progress):
             wanted.parts[table].update(progress.parts)
-        if progress.command in alive and progress.stage:
+        if progress.key in alive and progress.stage:
             for task in progress.running:
                 for model in task["models"] or [""]:
                     wanted.running[_table(progress, progress.stage, model)].add(task["part"])
@@ -140,16 +140,15 @@ def _wanted(commands: Iterable[RunProgress], alive: set[str]) -> _Wanted:
 
 def _tables(progress: RunProgress) -> Iterator[str]:
     yield "variants"
-    if progress.command.startswith("label "):
+    if progress.command == "label":
         for stage in ("respond", "score"):
             yield from (_table(progress, stage, model) for model in progress.models)
         yield _table(progress, "label", "")
 
 
 def _table(progress: RunProgress, stage: str, model: str) -> str:
-    task = progress.command.partition(" ")[2]
     table = TABLE_OF_STAGE[stage]
-    return "/".join([table, *([f"task={task}"] if stage != "degrade" else []), *([f"model={model}"] if model else [])])
+    return "/".join([table, *([f"task={progress.task}"] if stage != "degrade" else []), *([f"model={model}"] if model else [])])
 
 
 def _lost_part(name: str) -> tuple[str, int] | None:
@@ -162,7 +161,7 @@ def _lost_part(name: str) -> tuple[str, int] | None:
 
 def _now(progress: RunProgress, alive: bool) -> str:
     """Describe in one line what a command does or did."""
-    who = f"{progress.command}: "
+    who = f"{progress.key}: "
     seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(progress.updated))
     if progress.state == "finished":
         return f"{who}finished {seen}"

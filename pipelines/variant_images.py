@@ -14,10 +14,10 @@ from miqd_builder.errors import UnreadableImageError
 from miqd_builder.images import decode_png
 from miqd_builder.roi import roi_mask
 from miqd_builder.sources import SourceImage
+from miqd_builder.store.candidates import read_candidates
 from miqd_builder.store.parts import read_part
 from miqd_builder.store.schema import ORIGINAL, image_path, table_path
 from pipelines.context import Context
-from pipelines.degrade import candidate_psnrs
 
 BATCH_IMAGES = 64
 """A multiple of what every back end shows its network at once."""
@@ -44,7 +44,7 @@ class PartImages:
     def __init__(self, context: Context, part: int) -> None:
         self._context = context
         self.stored = context.config.images == "png"
-        self._psnrs = candidate_psnrs(context, part)
+        self._psnrs = read_candidates(context.folder, part)
         self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
         table = read_part(context.folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
         for row in table.to_pylist():

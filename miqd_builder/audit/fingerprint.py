@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import degradations
 from miqd_builder.audit.statistics import labels_table, pearson, spearman
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import VariantsLineage
 from miqd_builder.store.parts import read_footer, read_part
 
 Array = NDArray[np.float64]
@@ -123,7 +124,8 @@ def _ssim(folder: RunFolder, labels: pa.Table) -> Array:
     """SSIM of each label row, from the parts of ``variants`` that have it; NaN elsewhere."""
     keys = ["source_id", "degradation"]
     footers = {name: read_footer(folder, name) for name in folder.list("variants/*.parquet")}
-    measured = [name for name, footer in footers.items() if footer and "ssim" in footer.inputs.get("full_reference", ())]
+    lineages = {name: footer.lineage for name, footer in footers.items() if footer is not None}
+    measured = [name for name, made in lineages.items() if isinstance(made, VariantsLineage) and "ssim" in made.full_reference]
     tables = [read_part(folder, name, [*keys, "ssim"]) for name in measured]
     if not tables:
         return np.full(labels.num_rows, np.nan)

@@ -17,8 +17,9 @@ from miqd_builder.formats.contract import Format, Sources
 from miqd_builder.formats.labels import RECIPE
 from miqd_builder.formats.registry import format_code, reader_of
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import ImportedLabelsLineage
 from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
-from miqd_builder.store.record import RunRecord
+from miqd_builder.store.record import CommandRecord, RunRecord
 from miqd_builder.store.schema import LABELS, table_path
 from miqd_builder.tasks import Task
 
@@ -74,7 +75,7 @@ def import_labels(form: Format, source: Path, folder: RunFolder, task: Task, *, 
             count(len(chosen))
     order = {name: place for place, name in enumerate(degradations.names())}
     record.degradations = sorted(found, key=lambda name: (order.get(name, len(order)), name))
-    record.stages[f"import {task}"] = {"format": form.name, "labels": str(root.resolve())}
+    record.note(CommandRecord("import", task, {"format": form.name, "labels": str(root.resolve())}))
     record.write(folder)
     return rows
 
@@ -92,12 +93,12 @@ def _import_part(form: Format, root: Path, folder: RunFolder, task: Task, number
     files = dict.fromkeys(file for files in sources.values() for file in files)
     hashes = {os.path.relpath(file, root): hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
     code = "".join(f" {sha256}" for sha256 in format_code(form.name).values())
-    inputs = {"table": "labels", "format": form.name + code, "task": task, "files": hashes, "scores": {}, "weights": {}}
+    lineage = ImportedLabelsLineage(format=form.name + code, task=task, files=hashes)
     part = table_path("labels", number, task=task)
-    if is_done(read_footer(folder, part), inputs):
+    if is_done(read_footer(folder, part), lineage):
         return read_part(folder, part)
     table = _checked(form, task, sources, reader_of(form).labels(task, sources))
-    write_part(folder, part, table, inputs)
+    write_part(folder, part, table, lineage)
     return table
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from miqd_builder.labeling.aggregation import LabelRows
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part
 
 
@@ -50,7 +51,8 @@ def missing_models(folder: RunFolder) -> list[MissingModels]:
 
 def _count(folder: RunFolder, name: str, footer: Footer, missing: MissingModels) -> None:
     """Add what one part of labels lacks."""
-    asked = footer.inputs["scores"]
+    lineage = footer.lineage
+    asked = lineage.scores if isinstance(lineage, LabelsLineage) else {}
     labels = read_part(folder, name, ["source_id", "degradation", "n_models"])
     short = labels.filter(pc.field("n_models") < len(asked))
     missing.rows += labels.num_rows

@@ -1,4 +1,4 @@
-"""What a work item is called: one name for the item, its record in the quarantine, and its part."""
+"""What things are called: a work item, with its record in the quarantine and its part; a command, with its task."""
 
 from __future__ import annotations
 
@@ -10,8 +10,45 @@ from miqd_builder.tasks import TASKS, Task, check_task
 
 Stage = Literal["source", "degrade", "respond", "score", "label", "export"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+Command = Literal["degrade", "label", "import"]
+COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _KEY = re.compile(rf"({'|'.join(STAGES)})(?:-({'|'.join(TASKS)}))?(?:-(.+))?-part-(\d{{5,}})(-lost)?")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandKey:
+    """A command that writes into run folders, for one task.
+
+    Attributes:
+        command: which one.
+        task: None for ``degrade``.
+
+    Example:
+        >>> str(CommandKey("label", "det"))
+        'label --task det'
+        >>> CommandKey.of_words("label det")
+        CommandKey(command='label', task='det')
+    """
+
+    command: Command
+    task: Task | None = None
+
+    def __str__(self) -> str:
+        return f"{self.command} --task {self.task}" if self.task else self.command
+
+    @classmethod
+    def of_words(cls, words: str) -> CommandKey:
+        """Return the command that layout 1 wrote as ``words``.
+
+        Raises:
+            ValueError: it is none.
+        """
+        command, _, task = words.partition(" ")
+        known = next((one for one in COMMANDS if one == command), None)
+        if known is None or (task and task not in TASKS):
+            raise ValueError(f"unknown command '{words}'")
+        return cls(known, check_task(task) if task else None)
 
 
 @dataclass(frozen=True, slots=True)

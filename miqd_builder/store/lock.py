@@ -29,6 +29,8 @@ import psutil
 
 from miqd_builder.errors import MiqdError, StoreError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.tasks import Task
 
 NAME = "run.lock"
 RENEW_SECONDS = 5.0
@@ -43,14 +45,15 @@ class Holder:
     """Who holds a run folder.
 
     Attributes:
-        command: for example ``label det``.
+        command, task: what it runs, as in :class:`CommandKey`.
         host, pid: the client's machine and process.
         process_started, started: start of the process and of the run, seconds since 1970 by the client's clock.
         renewed: when the lock was last renewed, likewise.
         token: differs for every run.
     """
 
-    command: str
+    command: Command
+    task: Task | None = None
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     process_started: float = field(default_factory=lambda: psutil.Process().create_time())
@@ -70,9 +73,9 @@ class RunLock:
         StoreError: on entering: another run holds the folder, or the folder can't be written.
     """
 
-    def __init__(self, folder: RunFolder, command: str) -> None:
+    def __init__(self, folder: RunFolder, command: CommandKey) -> None:
         self._folder = folder
-        self._holder = Holder(command)
+        self._holder = Holder(command.command, command.task)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="run-lock", daemon=True)
         self._taken_by: Holder | None = None
@@ -171,8 +174,9 @@ def _is_renewed(folder: RunFolder, holder: Holder | None) -> bool:
 def _held(folder: RunFolder, holder: Holder | None) -> str:
     if holder is None:
         return f"Another run holds '{folder.url}'. Wait for it to end."
+    command = CommandKey(holder.command, holder.task)
     since = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(holder.started))
     return (
-        f"Run folder '{folder.url}' is held by 'miqd {holder.command}' on host {holder.host}, process {holder.pid}, since "
+        f"Run folder '{folder.url}' is held by 'miqd {command}' on host {holder.host}, process {holder.pid}, since "
         f"{since}. Wait for it to end or stop it; if it is gone, delete '{folder.path(NAME)}'."
     )

@@ -1,17 +1,10 @@
-"""Parquet parts whose footer says what they were made from.
-
-A part's inputs are a small JSON object: a hash for each source image, one for each distortion, one for the names of the
-degradations, one for the model. Their hash is the part's fingerprint. A part with the wanted fingerprint is done; of another
-one, the rows whose source, distortion and model are unchanged can be taken over, so that new sources and new distortions cost
-only themselves.
-"""
+"""Parquet parts whose footer says what they were made from (:mod:`miqd_builder.store.lineage`)."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -20,65 +13,79 @@ import pyarrow.parquet as pq
 from miqd_builder.errors import StoreError
 from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.schema import SCHEMA_VERSION
+from miqd_builder.store.lineage import Lineage, PartState, compact_json, content_hash, from_json, to_json
 
 ROW_GROUP_BYTES = 64 * 2**20
 """Row groups are cut at this size in memory, below the 100 MB that viewers of Parquet data sets ask for."""
 
-_FINGERPRINT, _INPUTS, _COMPLETE, _EXTRA = "miqd.fingerprint", "miqd.inputs", "miqd.complete", "miqd.extra"
-_TAIL_BYTES = 2**16
+_FINGERPRINT, _LINEAGE, _COMPLETE, _EXTRA = "miqd.fingerprint", "miqd.inputs", "miqd.complete", "miqd.extra"
+TAIL_BYTES = 2**14
 """Read for a footer at first; a longer footer costs a second read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Footer:
-    """What a part's footer says.
+class PartStamp:
+    """What tells whether a part is up to date.
 
     Attributes:
-        fingerprint: hash of the inputs.
-        inputs: what the part was made from.
-        complete: False if some of the wanted rows are missing (quarantined).
+        fingerprint: content hash of the lineage.
         rows: number of rows.
-        extra: what a table keeps beside its rows, for example the candidates' PSNRs of ``variants``.
+        complete: False if some of the wanted rows are missing (quarantined).
     """
 
     fingerprint: str
-    inputs: dict[str, Any]
-    complete: bool
     rows: int
-    extra: dict[str, Any] = field(default_factory=dict)
+    complete: bool
+
+    @property
+    def state(self) -> PartState:
+        """How the part is named in the lineage of those made from it."""
+        return PartState(self.fingerprint, self.rows)
 
 
-def fingerprint(inputs: dict[str, Any]) -> str:
-    """Return the hash of a part's inputs, 32 hex digits."""
-    canonical = json.dumps({**inputs, "schema_version": SCHEMA_VERSION}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+@dataclass(frozen=True, slots=True)
+class Footer(PartStamp):
+    """What a part's footer says.
+
+    Attributes:
+        lineage_json: the lineage as it is written.
+        extra: what a table keeps beside its rows: the recipe of ``labels``, the precision of ``responses``.
+    """
+
+    lineage_json: bytes
+    extra: dict[str, Any]
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """What the part was made from; None if this version can't read it."""
+        try:
+            return from_json(json.loads(self.lineage_json))
+        except ValueError:
+            return None
 
 
 def write_part(
     folder: RunFolder,
     name: str,
     table: pa.Table,
-    inputs: dict[str, Any],
+    lineage: Lineage,
     *,
     complete: bool = True,
     extra: dict[str, Any] | None = None,
-) -> Footer:
-    """Write a part atomically; the same table and inputs give the same bytes.
+) -> None:
+    """Write a part atomically; the same table and lineage give the same bytes.
 
     Raises:
         StoreError: the disk is full or the folder can't be written.
     """
-    footer = Footer(fingerprint(inputs), inputs, complete, table.num_rows, extra or {})
     metadata = {
-        _FINGERPRINT: footer.fingerprint,
-        _INPUTS: _compact_json(inputs),
+        _FINGERPRINT: content_hash(lineage),
+        _LINEAGE: compact_json(to_json(lineage)),
         _COMPLETE: "true" if complete else "false",
     }
-    if footer.extra:
-        metadata[_EXTRA] = _compact_json(footer.extra)
+    if extra:
+        metadata[_EXTRA] = compact_json(extra)
     folder.write(name, encode_table(table, metadata))
-    return footer
 
 
 def encode_table(table: pa.Table, metadata: dict[str, str]) -> bytes:
@@ -108,26 +115,34 @@ def decode_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
     return pq.read_table(pa.BufferReader(data), columns=columns).replace_schema_metadata(None)
 
 
-def _compact_json(value: dict[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
 def read_footer(folder: RunFolder, name: str) -> Footer | None:
     """Return a part's footer; None if there is no such part, or none that counts (torn, or of another origin)."""
     try:
-        tail = folder.read(name, last=_TAIL_BYTES)
-        length = int.from_bytes(tail[-8:-4], "little") + 8
-        if length > len(tail) == _TAIL_BYTES:
+        tail = folder.read(name, last=TAIL_BYTES)
+        if (length := footer_bytes(tail)) > len(tail):
             tail = folder.read(name, last=length)
+    except OSError:
+        return None
+    return parse_footer(tail)
+
+
+def footer_bytes(tail: bytes) -> int:
+    """Return how many bytes at its end a Parquet file's footer takes, from the last bytes of the file."""
+    return int.from_bytes(tail[-8:-4], "little") + 8
+
+
+def parse_footer(tail: bytes) -> Footer | None:
+    """Return the footer at the end of a part's last bytes; None if it is none that counts."""
+    try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
         pairs = metadata.metadata or {}
         if KEY.encode() not in pairs:
             return None
         return Footer(
             fingerprint=pairs[_FINGERPRINT.encode()].decode(),
-            inputs=json.loads(pairs[_INPUTS.encode()]),
-            complete=pairs[_COMPLETE.encode()] == b"true",
             rows=metadata.num_rows,
+            complete=pairs[_COMPLETE.encode()] == b"true",
+            lineage_json=pairs[_LINEAGE.encode()],
             extra=json.loads(pairs.get(_EXTRA.encode(), b"{}")),
         )
     except (OSError, KeyError, ValueError):
@@ -148,6 +163,6 @@ def read_part(folder: RunFolder, name: str, columns: list[str] | None = None) ->
         raise StoreError(f"Part '{folder.path(name)}' is damaged ({error}): delete it and run again.") from error
 
 
-def is_done(footer: Footer | None, inputs: dict[str, Any]) -> bool:
-    """Tell whether a part holds all that the inputs ask for."""
-    return footer is not None and footer.complete and footer.fingerprint == fingerprint(inputs)
+def is_done(stamp: PartStamp | None, lineage: Lineage) -> bool:
+    """Tell whether a part holds all that the lineage asks for."""
+    return stamp is not None and stamp.complete and stamp.fingerprint == content_hash(lineage)

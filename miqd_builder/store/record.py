@@ -14,9 +14,33 @@ from miqd_builder.sources.base import some
 from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
 from miqd_builder.store.environment import machine, package_versions
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.schema import SCHEMA_VERSION
+from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.tasks import Task
 
 NAME = "run.json"
+LAYOUT = 2
+"""Version of the run folder. 1 had the candidates' PSNRs in the footers of ``variants``, and commands as words in a string."""
+
+
+@dataclass(frozen=True)
+class CommandRecord:
+    """What a command last ran with, for one task.
+
+    Attributes:
+        command, task: which one, as in :class:`CommandKey`.
+        config: its resolved run file; for ``import``, what was read.
+        hashes: SHA-256 of the resolved run file and of the zoo files, content hash of each model.
+    """
+
+    command: Command
+    task: Task | None
+    config: dict[str, Any]
+    hashes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> CommandKey:
+        """What the command is called."""
+        return CommandKey(self.command, self.task)
 
 
 @dataclass
@@ -29,12 +53,11 @@ class RunRecord:
         roi: kind of the ROI masks.
         degradations: names, in canonical order.
         parts: ids of the source images in each part; once assigned, an image stays in its part.
-        stages: resolved run file of each stage, for example ``label det``.
+        commands: what each command last ran with.
         full_reference: measures beside PSNR that ``variants`` holds; once asked for, they stay.
-        versions: Python and packages that the last stage ran with.
-        environment: operating system, processor, GPU and commit that the last stage ran with.
-        hashes: of each stage, SHA-256 of its resolved run file and its zoo files, and the fingerprint of each model.
-        schema_version: of the tables.
+        versions: Python and packages that the last command ran with.
+        environment: operating system, processor, GPU and commit that the last command ran with.
+        schema_version: of the run folder, :data:`LAYOUT`; a folder of an earlier one is migrated by the next run.
     """
 
     seed: int
@@ -42,12 +65,11 @@ class RunRecord:
     roi: str
     degradations: list[str]
     parts: list[list[str]] = field(default_factory=list)
-    stages: dict[str, Any] = field(default_factory=dict)
+    commands: list[CommandRecord] = field(default_factory=list)
     full_reference: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
-    hashes: dict[str, Any] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = LAYOUT
 
     @classmethod
     def load(cls, folder: RunFolder) -> RunRecord | None:
@@ -64,11 +86,13 @@ class RunRecord:
             if content.pop(KEY, None) is not None and not is_sealed(data):
                 raise ValueError("its bytes are not those that its checksum was made of")
             version = content["schema_version"]
-            if version != SCHEMA_VERSION:
+            if version not in (1, LAYOUT):
                 raise StoreError(
-                    f"'{folder.path(NAME)}' has schema version {version}, this code writes {SCHEMA_VERSION}: use another --out."
+                    f"'{folder.path(NAME)}' has schema version {version}, this code writes {LAYOUT}: use another --out, or "
+                    "the version that wrote it."
                 )
-            return cls(**content)
+            commands = _commands_of_layout_1(content) if version == 1 else _commands(content["commands"])
+            return cls(**{**content, "commands": commands})
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"'{folder.path(NAME)}' is damaged ({error}): restore it or use another --out.") from error
 
@@ -116,20 +140,32 @@ class RunRecord:
             self.parts.append(chunk)
         return sorted({part_of[source_id] for source_id in source_ids})
 
-    def save(self, folder: RunFolder, stage: str, config: RunConfig, *, zoo: dict[str, Any] | None = None) -> None:
-        """Write the record, with the resolved run file of the stage that is about to start and what it will run with.
+    def command(self, command: Command, task: Task | None = None) -> CommandRecord | None:
+        """Return what a command last ran with, for a task; None if it never ran."""
+        return next((known for known in self.commands if known.key == CommandKey(command, task)), None)
 
-        Args:
-            folder: the run folder.
-            stage: for example ``label det``.
-            config: its resolved run file.
-            zoo: hashes of the stage's zoo files and models.
-        """
-        self.stages[stage] = config.model_dump(mode="json")
-        self.hashes[stage] = {"run_file": hashlib.sha256(config.model_dump_json().encode()).hexdigest(), **(zoo or {})}
-        self.write(folder)
+    def note(self, command: CommandRecord) -> None:
+        """Remember what a command runs with, in place of what it ran with before."""
+        known = {one.key: one for one in self.commands} | {command.key: command}
+        self.commands = list(known.values())
 
     def write(self, folder: RunFolder) -> None:
-        """Write the record as it is, with the versions and the machine of now."""
-        self.versions, self.environment = package_versions(), machine()
+        """Write the record in the present layout, with the versions and the machine of now."""
+        self.versions, self.environment, self.schema_version = package_versions(), machine(), LAYOUT
         folder.write(NAME, seal(json.dumps({KEY: BLANK, **asdict(self)}, indent=1).encode()))
+
+
+def config_hash(config: RunConfig) -> str:
+    """Return the SHA-256 of a resolved run file."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+
+
+def _commands(content: list[dict[str, Any]]) -> list[CommandRecord]:
+    return [CommandRecord(**command) for command in content]
+
+
+def _commands_of_layout_1(content: dict[str, Any]) -> list[CommandRecord]:
+    """Take the commands out of a record whose keys were words such as "label det"."""
+    configs, hashes = content.pop("stages"), content.pop("hashes", {})
+    keys = {words: CommandKey.of_words(words) for words in configs}
+    return [CommandRecord(key.command, key.task, configs[words], hashes.get(words, {})) for words, key in keys.items()]

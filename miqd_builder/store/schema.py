@@ -8,8 +8,6 @@ import pyarrow as pa
 
 from miqd_builder.errors import ConfigError
 
-SCHEMA_VERSION = 1
-
 ORIGINAL = "original"
 """Value of ``degradation`` in the rows of the clean source image."""
 
@@ -35,6 +33,11 @@ VARIANTS = pa.schema(
         ("pixel_sha256", pa.string()),
     ]
 )
+
+CANDIDATES = pa.schema(
+    [("source_id", pa.string()), ("distortion", pa.string()), ("candidate", pa.int8()), ("psnr", pa.float64())]
+)
+"""PSNR of every candidate parameter set against the source: whoever has it renders only the candidates that are needed."""
 
 FULL_REFERENCE = ("ssim", "ms_ssim")
 """Further columns of ``variants``, there only where a run asked for them; null where an image is too small for the measure."""
@@ -124,9 +127,9 @@ def table_path(table: str, part: int, *, task: str | None = None, model: str | N
     """Return the path of a part inside the run folder.
 
     Args:
-        table: variants, responses, scores or labels.
+        table: candidates, variants, responses, scores or labels.
         part: number of the part.
-        task: cls, det, ins or seg; not for variants.
+        task: cls, det, ins or seg; not for candidates and variants.
         model: name of the model; for responses and scores.
     """
     folders = [table]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 
@@ -13,11 +13,12 @@ from miqd_builder.errors import MiqdError
 from miqd_builder.images import decode_png
 from miqd_builder.store.checksum import is_sealed
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.parts import Footer, decode_table, fingerprint, read_footer, read_part
+from miqd_builder.store.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
+from miqd_builder.store.parts import Footer, decode_table, read_footer, read_part
 from miqd_builder.store.record import NAME, RunRecord
-from miqd_builder.store.schema import LABELS, QUARANTINE, RESPONSES, SCORES, table_path, variants_schema
+from miqd_builder.store.schema import CANDIDATES, LABELS, QUARANTINE, RESPONSES, SCORES, part_name, table_path, variants_schema
 
-TABLES = ("variants", "responses", "scores", "labels")
+TABLES = ("candidates", "variants", "responses", "scores", "labels")
 AGAIN = "delete it and run again"
 
 _PART = re.compile(r"part-([0-9]+)\.parquet")
@@ -51,7 +52,7 @@ def verify_folder(folder: RunFolder) -> Iterator[Checked]:
     for name in folder.list("quarantine/*.parquet"):
         yield name, _file_problem(folder.read(name), QUARANTINE)
     for table in TABLES:
-        for name in folder.list(f"{table}/**/*.parquet" if table != "variants" else "variants/*.parquet"):
+        for name in folder.list(f"{table}/**/*.parquet" if table not in ("candidates", "variants") else f"{table}/*.parquet"):
             yield name, _part_problem(folder, record, name)
     if record.images == "png":
         for name in folder.list("variants/*.parquet"):
@@ -80,52 +81,53 @@ def _part_problem(folder: RunFolder, record: RunRecord, name: str) -> str | None
     footer = read_footer(folder, name)
     if footer is None:
         return f"has no footer of this project: {AGAIN}"
-    if footer.fingerprint != fingerprint(footer.inputs):
-        return f"has a fingerprint that is not that of its inputs: {AGAIN}"
+    lineage = footer.lineage
+    if lineage is None or footer.fingerprint != hashed_json(json.loads(footer.lineage_json)):
+        return f"has a fingerprint that is not that of what it was made from: {AGAIN}"
     table = decode_table(data)
     expected = _schema(name, table.column_names)
     if not table.schema.equals(expected):
         return f"has the columns {table.column_names}, expected {expected.names}: it is of another version"
-    return _rows_problem(record, name, footer, table) or _origin_problem(folder, name, footer)
+    return _rows_problem(record, name, footer, table) or _origin_problem(folder, name, lineage)
 
 
 def _rows_problem(record: RunRecord, name: str, footer: Footer, table: pa.Table) -> str | None:
     number = _number(name)
     assigned = set(record.parts[number]) if number < len(record.parts) else set()
-    keys = list(zip(table["source_id"].to_pylist(), table["degradation"].to_pylist(), strict=True))
-    strangers = sorted({source_id for source_id, _ in keys} - assigned)
+    names = ["source_id", *(["distortion", "candidate"] if name.startswith("candidates/") else ["degradation"])]
+    keys = list(zip(*(table[column].to_pylist() for column in names), strict=True))
+    strangers = sorted({key[0] for key in keys} - assigned)
     if strangers:
         return f"holds the image '{strangers[0]}', which {NAME} doesn't put into this part: {AGAIN}"
     if len(set(keys)) != len(keys):
         return f"lists an image twice: {AGAIN}"
-    sources = footer.inputs.get("sources")
-    if sources is not None and footer.complete:
-        wanted = len(sources) * len({degradation for _, degradation in keys})
+    lineage = footer.lineage
+    if isinstance(lineage, RenderedLineage) and footer.complete:
+        wanted = len(lineage.sources) * len({key[1] for key in keys})
         if len(keys) != wanted:
-            return f"has {len(keys)} rows, its {len(sources)} images ask for {wanted}: {AGAIN}"
+            return f"has {len(keys)} rows, its {len(lineage.sources)} images ask for {wanted}: {AGAIN}"
     return None
 
 
-def _origin_problem(folder: RunFolder, name: str, footer: Footer) -> str | None:
+def _origin_problem(folder: RunFolder, name: str, lineage: Lineage) -> str | None:
     """Whether the parts that scores and labels were made from are those that are there."""
-    for origin, state in _origins(name, footer.inputs).items():
+    for origin, state in _origins(name, lineage).items():
         there = read_footer(folder, origin)
-        if state is not None and (there is None or [there.fingerprint, there.rows] != state):
+        if state is not None and (there is None or there.state != state):
             return f"was not made from the '{origin}' that is there: run 'miqd label' again"
     return None
 
 
-def _origins(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The parts that a part says it was made from, with the fingerprint and the number of rows that they had."""
-    table, *folders, _ = name.split("/")
-    where = dict(folder.split("=", 1) for folder in folders)
+def _origins(name: str, lineage: Lineage) -> dict[str, PartState | None]:
+    """The parts that a part says it was made from, and what they held."""
+    folder, _, _ = name.rpartition("/")
     number = _number(name)
-    if table == "scores":
-        return {table_path("responses", number, **where): inputs.get("responses")}
-    if table == "labels":
-        scores = inputs.get("scores", {})
-        origins = {table_path("scores", number, model=model, **where): state for model, state in scores.items()}
-        return {table_path("variants", number): inputs.get("variants"), **origins}
+    if isinstance(lineage, ScoresLineage):
+        return {f"{folder.replace('scores', 'responses', 1)}/{part_name(number)}": lineage.responses}
+    if isinstance(lineage, LabelsLineage):
+        scores = folder.replace("labels", "scores", 1)
+        origins = {f"{scores}/model={model}/{part_name(number)}": state for model, state in lineage.scores.items()}
+        return {table_path("variants", number): lineage.variants, **origins}
     return {}
 
 
@@ -137,6 +139,8 @@ def _number(part: str) -> int:
 
 def _schema(name: str, columns: list[str]) -> pa.Schema:
     table, *rest = name.split("/")
+    if table == "candidates":
+        return CANDIDATES
     if table == "variants":
         return variants_schema(columns)
     task = rest[0].removeprefix("task=")

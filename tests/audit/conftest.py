@@ -11,6 +11,7 @@ import pyarrow as pa
 
 import degradations
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.lineage import ImportedLabelsLineage
 from miqd_builder.store.parts import write_part
 from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import LABELS, image_path, table_path
@@ -50,7 +51,8 @@ def write_labels(
             row[name] = value[index] if isinstance(value, list) else value
     folder = RunFolder(str(out))
     RunRecord(0, "none", "saliency", list(names), [sorted({row["source_id"] for row in rows})]).write(folder)
-    write_part(folder, table_path("labels", 0, task=task), pa.Table.from_pylist(rows, schema=LABELS[task]), {"made": "up"})
+    lineage = ImportedLabelsLineage(format="made up", task=task, files={})
+    write_part(folder, table_path("labels", 0, task=task), pa.Table.from_pylist(rows, schema=LABELS[task]), lineage)
     return rows
 
 

@@ -87,7 +87,7 @@ def test_every_labels_part_holds_the_recipe(miqd, run_file: Path, tmp_path: Path
     for part in (tmp_path / "out/labels/task=det").glob("*"):
         footer = read_footer(RunFolder(str(part.parent)), part.name)
         assert footer is not None
-        assert footer.inputs["recipe"] == get_recipe("soft_v1").fingerprint()
+        assert footer.lineage.recipe == get_recipe("soft_v1").fingerprint()
         assert footer.extra["recipe"] == get_recipe("soft_v1").model_dump()
 
 

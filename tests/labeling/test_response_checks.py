@@ -123,7 +123,7 @@ def rewrite(part: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
     table = read_part(folder, name)
     answers = table.to_pylist()
     change(answers)
-    write_part(folder, name, pa.Table.from_pylist(answers, schema=table.schema), footer.inputs)
+    write_part(folder, name, pa.Table.from_pylist(answers, schema=table.schema), footer.lineage)
 
 
 def test_bad_part_costs_only_itself_and_is_tried_again(miqd, run_file: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from miqd_builder.images import decode_png
 from miqd_builder.sources import SourceImage
+from miqd_builder.store.candidates import read_candidates
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.parts import read_footer
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo
 
 TASKS = ("cls", "det", "ins")
@@ -187,11 +187,9 @@ def test_subset_of_degradations_has_the_same_bytes(miqd, run_file: Path, tmp_pat
     assert all(rows[r["source_id"], "gaussian_noise_3"] == r["pixel_sha256"] for r in subset)
 
 
-def test_variants_keep_the_psnrs_of_the_candidates(miqd, run_file: Path, tmp_path: Path) -> None:
+def test_candidates_keep_their_psnrs(miqd, run_file: Path, tmp_path: Path) -> None:
     miqd("degrade", "--run", run_file)
-    footer = read_footer(RunFolder(str(tmp_path / "out")), "variants/part-00000.parquet")
-    assert footer is not None
-    psnrs = footer.extra["candidate_psnrs"]
+    psnrs = read_candidates(RunFolder(str(tmp_path / "out")), 0)
     assert set(psnrs) == {"scene_0", "scene_1"}
     assert {name: len(values) for name, values in psnrs["scene_0"].items()} == {"darkness": 12, "gaussian_noise": 12}
     rows = {(r["source_id"], r["degradation"]): r for r in read(tmp_path / "out", "variants/*")}

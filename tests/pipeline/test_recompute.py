@@ -34,7 +34,7 @@ def replace_column(out: Path, name: str, column: str, values: list[object]) -> N
     assert footer is not None
     index = table.schema.get_field_index(column)
     table = table.set_column(index, table.schema.field(index), pa.array(values, table.schema.field(index).type))
-    write_part(folder, name, table, footer.inputs, extra=footer.extra)
+    write_part(folder, name, table, footer.lineage, extra=footer.extra)
 
 
 @pytest.mark.parametrize("weights", ["metric", "measured"])
@@ -103,11 +103,13 @@ def test_run_json_says_how_the_run_was_made(miqd, run: Path, tmp_path: Path) -> 
     assert record["versions"]["python"] == platform.python_version() and "torch" in record["versions"]
     assert record["environment"]["os"] == platform.platform()
     assert {"cpu", "cores", "gpu", "git"} <= set(record["environment"])
-    assert record["stages"]["label det"]["source"]["kind"] == "coco"
-    hashes = record["hashes"]["label det"]
+    (command,) = record["commands"]
+    assert (command["command"], command["task"], command["config"]["source"]["kind"]) == ("label", "det", "coco")
+    hashes = command["hashes"]
     assert hashes["zoo"] == {str(tmp_path / "zoo.yaml"): hashlib.sha256((tmp_path / "zoo.yaml").read_bytes()).hexdigest()}
     assert set(hashes["models"]) == {"blobs", "strict"}
     before = hashes["run_file"]
     miqd("label", "--task", "det", "--run", run, "--set", "weights=uniform")
-    again = json.loads((tmp_path / "out/run.json").read_text())["hashes"]["label det"]
+    (command,) = json.loads((tmp_path / "out/run.json").read_text())["commands"]
+    again = command["hashes"]
     assert again["run_file"] != before and again["models"] == hashes["models"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.lock import RunLock
 from tests.conftest import DataSet, part_bytes, toy_entry, write_run, write_zoo
 
@@ -38,12 +39,12 @@ def mounted(*options: str) -> Iterator[None]:
 def test_second_run_on_one_folder_is_refused(miqd, run_file: Path, tmp_path: Path) -> None:
     miqd("degrade", "--run", run_file)
     before = sorted(tmp_path.rglob("out/**/*"))
-    with RunLock(RunFolder(str(tmp_path / "out")), "label det"):
+    with RunLock(RunFolder(str(tmp_path / "out")), CommandKey("label", "det")):
         for command in (("degrade",), ("label", "--task", "det")):
             result = miqd(*command, "--run", run_file)
             assert result.code == 1
             said = one_line(result.err)
-            assert f"is held by 'miqd label det' on host {os.uname().nodename}, process {os.getpid()}, since" in said
+            assert f"is held by 'miqd label --task det' on host {os.uname().nodename}, process {os.getpid()}, since" in said
             assert "Wait for it to end or stop it" in said
         for command in (("status",), ("verify",), ("label", "--task", "det", "--dry-run")):
             assert miqd(*command, "--run", run_file).code == 0

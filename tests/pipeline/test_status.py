@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import CommandKey
 from pipelines import heartbeat
 from pipelines.heartbeat import read_progress
 from tests.conftest import ROOT, DataSet, Outcome, toy_entry, write_run, write_zoo
@@ -35,7 +36,7 @@ def test_finished_run(miqd: Miqd, run_file: Path) -> None:
     assert row(status, "variants") == [2, 0, 0, 0, 120]
     assert row(status, "responses/task=det/model=blobs") == [2, 0, 0, 0, 124]
     assert row(status, "labels/task=det") == [2, 0, 0, 0, 120]
-    assert "label det: finished" in status.out
+    assert "label --task det: finished" in status.out
     assert "respond: 248 rows in" in status.out and "rows/s" in status.out
 
 
@@ -88,7 +89,8 @@ def start_gated(tmp_path: Path, data: DataSet) -> tuple[subprocess.Popen[bytes],
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     folder = RunFolder(str(tmp_path / "out-cls"))
     deadline = time.monotonic() + 60
-    while not (found := read_progress(folder)) or not found["label cls"].running or found["label cls"].stage != "respond":
+    command = CommandKey("label", "cls")
+    while not (found := read_progress(folder)) or not found[command].running or found[command].stage != "respond":
         assert process.poll() is None and time.monotonic() < deadline, "the model was never asked"
         time.sleep(0.05)
     return process, gate, tmp_path / "out-cls"
@@ -103,7 +105,7 @@ def test_running_run(miqd: Miqd, data: DataSet, tmp_path: Path) -> None:
     assert f"process {process.pid}: respond 0/124 images" in status.out
     gate.touch()
     assert process.wait(timeout=60) == 0
-    assert "label cls: finished" in miqd("status", "--out", out).out
+    assert "label --task cls: finished" in miqd("status", "--out", out).out
 
 
 def test_killed_run(miqd: Miqd, data: DataSet, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_killed_run(miqd: Miqd, data: DataSet, tmp_path: Path) -> None:
     process.wait()
     status = miqd("status", "--out", out)
     assert row(status, "responses/task=cls/model=slow") == [0, 0, 2, 0, 0]
-    assert "label cls: stopped before its end" in status.out
+    assert "label --task cls: stopped before its end" in status.out
 
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])

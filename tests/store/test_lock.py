@@ -17,6 +17,7 @@ import pytest
 from miqd_builder.errors import StoreError
 from miqd_builder.store import lock
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.lock import Holder, RunLock, read_lock, refuse_if_held
 
 HOUR = 3600.0
@@ -34,16 +35,16 @@ def put(folder: RunFolder, holder: Holder) -> None:
 
 
 def other_host(age: float) -> Holder:
-    return replace(Holder("label det"), host="elsewhere", pid=4711, renewed=time.time() - age)
+    return replace(Holder("label", "det"), host="elsewhere", pid=4711, renewed=time.time() - age)
 
 
 def test_second_run_is_refused_and_told_who_holds_the_folder(folder: RunFolder) -> None:
-    with RunLock(folder, "label det"):
-        with pytest.raises(StoreError, match=f"held by 'miqd label det' on host .*, process {os.getpid()}, since .*run.lock"):
-            RunLock(folder, "degrade").__enter__()
+    with RunLock(folder, CommandKey("label", "det")):
+        with pytest.raises(StoreError, match=f"held by 'miqd label --task det' on .*, process {os.getpid()}, since .*run.lock"):
+            RunLock(folder, CommandKey("degrade")).__enter__()
         assert json.loads(folder.read(lock.NAME))["pid"] == os.getpid()
     assert not folder.exists(lock.NAME)
-    with RunLock(folder, "degrade"):
+    with RunLock(folder, CommandKey("degrade")):
         pass
 
 
@@ -55,7 +56,7 @@ def test_one_of_many_gets_the_lock(folder: RunFolder) -> None:
     def enter() -> None:
         start.wait()
         try:
-            got.append(RunLock(folder, "degrade").__enter__())
+            got.append(RunLock(folder, CommandKey("degrade")).__enter__())
         except StoreError as error:
             refused.append(error)
 
@@ -72,7 +73,7 @@ def test_lock_of_a_process_that_is_gone(folder: RunFolder) -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     process.wait()
     put(folder, replace(Holder("degrade"), pid=process.pid))
-    with RunLock(folder, "degrade"):
+    with RunLock(folder, CommandKey("degrade")):
         held = read_lock(folder)
         assert held is not None and held.pid == os.getpid()
 
@@ -108,7 +109,7 @@ def test_other_host_that_renewed_lately(folder: RunFolder, age: float) -> None:
 @pytest.mark.parametrize("age", [HOUR, -HOUR], ids=["old", "future"])
 def test_other_host_that_renews_no_more(folder: RunFolder, age: float) -> None:
     put(folder, other_host(age))
-    with RunLock(folder, "degrade"):
+    with RunLock(folder, CommandKey("degrade")):
         pass
 
 
@@ -125,14 +126,14 @@ def test_other_host_with_a_wrong_clock_that_renews(folder: RunFolder, skew: floa
 
 def test_unreadable_lock(folder: RunFolder) -> None:
     folder.write(lock.NAME, b"")
-    with RunLock(folder, "degrade"):
+    with RunLock(folder, CommandKey("degrade")):
         pass
     assert not folder.exists(lock.NAME)
 
 
 def test_lock_is_renewed_until_somebody_else_has_it(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "RENEW_SECONDS", 0.02)
-    with RunLock(folder, "degrade") as held:
+    with RunLock(folder, CommandKey("degrade")) as held:
         first = read_lock(folder)
         while read_lock(folder) in (first, None):
             time.sleep(0.01)

@@ -15,13 +15,14 @@ import pytest
 
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.lock import NAME, RunLock
 from tests.conftest import DataSet, toy_entry, write_run, write_zoo
 
 pytest.importorskip("moto", reason="moto is not installed")
 s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
 
-TABLES = ("variants", "responses", "scores", "labels", "images")
+TABLES = ("candidates", "variants", "responses", "scores", "labels", "images")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -86,7 +87,7 @@ def test_every_command_with_the_bytes_of_a_local_run(miqd, run: Path, bucket: st
     assert miqd("label", "--task", "det", "--run", run, "--out", url).code == 0
     assert miqd("label", "--task", "det", "--run", run, "--out", tmp_path / "local").code == 0
     there = contents(url)
-    assert there == contents(str(tmp_path / "local")) and len(there) == 2 + 4 + 4 + 2 + 4 * 3
+    assert there == contents(str(tmp_path / "local")) and len(there) == 2 + 2 + 4 + 4 + 2 + 4 * 3
     for command in ("audit", "status", "verify"):
         assert miqd(command, "--out", url).code == 0, command
     assert RunFolder(url).exists("report/index.html") and not RunFolder(url).exists(NAME)
@@ -136,8 +137,8 @@ def test_the_store_decides_who_gets_the_lock(bucket: str) -> None:
     folder = RunFolder(bucket)
     assert folder.create("x", b"first") and not folder.create("x", b"second")
     assert folder.read("x") == b"first"
-    with RunLock(folder, "degrade"), pytest.raises(StoreError, match="is held by 'miqd degrade'"):
-        RunLock(folder, "degrade").__enter__()
+    with RunLock(folder, CommandKey("degrade")), pytest.raises(StoreError, match="is held by 'miqd degrade'"):
+        RunLock(folder, CommandKey("degrade")).__enter__()
 
 
 def test_bucket_that_is_not_there(miqd, run: Path, server: str) -> None:

@@ -81,7 +81,7 @@ def test_a_missing_row(out: Path) -> None:
     folder, name = RunFolder(str(out)), FILES["variants"]
     footer = read_footer(folder, name)
     assert footer is not None
-    write_part(folder, name, read_part(folder, name)[1:], footer.inputs, extra=footer.extra)
+    write_part(folder, name, read_part(folder, name)[1:], footer.lineage, extra=footer.extra)
     assert "has 5 rows, its 2 images ask for 6" in problems(out)[name]
 
 
@@ -89,7 +89,7 @@ def test_a_part_made_from_another_state(out: Path) -> None:
     folder, name = RunFolder(str(out)), "responses/task=cls/model=fine/part-00000.parquet"
     footer = read_footer(folder, name)
     assert footer is not None
-    write_part(folder, name, read_part(folder, name)[1:], footer.inputs, complete=False)
+    write_part(folder, name, read_part(folder, name)[1:], footer.lineage, complete=False)
     score = "scores/task=cls/model=fine/part-00000.parquet"
     assert problems(out) == {score: f"was not made from the '{name}' that is there: run 'miqd label' again"}
 
