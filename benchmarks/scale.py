@@ -1,6 +1,6 @@
 """The whole database with models that cost nothing: what the runner, the scheduler and the store take themselves.
 
-    nice python benchmarks/scale.py [--sources 5000] [--models 40] [--workers 2] [--folder DIR]
+    nice python benchmarks/scale.py [--sources 5000] [--models 40] [--workers 2] [--folder DIR] [--plan]
 
 Two measurements. First the scheduler alone: one task that does nothing for every part and pass of models (2,000 parts, 75
 models) through ``Scheduler.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -92,7 +93,12 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep the run folder here; a run that is there goes on")
+    parser.add_argument("--plan", action="store_true", help="only what planning a finished run of 31,000 parts takes")
     arguments = parser.parse_args()
+    if arguments.plan:
+        folder = ["--folder", str(arguments.folder)] if arguments.folder else []
+        subprocess.run([sys.executable, Path(__file__).with_name("plan.py"), *folder], check=True)
+        return
     measure_scheduler(arguments.parts, arguments.workers)
     if arguments.folder is not None:
         measure_run(arguments.folder, arguments)
@@ -142,7 +148,7 @@ def measure_run(folder: Path, arguments: argparse.Namespace) -> None:
         flush=True,
     )
     out = Path(config.out)
-    for table in ("variants", "responses", "scores", "labels"):
+    for table in ("candidates", "variants", "responses", "scores", "labels"):
         files = [path for path in (out / table).rglob("*") if path.is_file()]
         print(f"{table}: {len(files)} files, {sum(path.stat().st_size for path in files) / MIB:.1f} MiB", flush=True)
     again, stages = timed(config)

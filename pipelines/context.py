@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import degradations
 from miqd_builder import user_code
@@ -23,6 +24,8 @@ from miqd_builder.store.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.items import PlannedRun, WorkItem
+
+T = TypeVar("T")
 
 MOST_CONTEXTS = 4
 _contexts: dict[str, Context] = {}
@@ -113,6 +116,23 @@ class Context:
 
     @functools.cached_property
     def _truth_fingerprints(self) -> dict[str, str]:
+        return {}
+
+    def truth_fingerprints(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Hash of the ground truth of each source of a part; every model asks for it, so it is put together once a run."""
+        return self.once(
+            ("truth", *ids), lambda: {source.source_id: self.truth_fingerprint(source) for source in self.part_sources(ids)}
+        )
+
+    def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """Return what ``make`` computed for this key, which it does once a run."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
+    @functools.cached_property
+    def _made(self) -> dict[tuple[str, ...], Any]:
         return {}
 
     def check_source(self, source: SourceImage, planned: str) -> None:

@@ -37,7 +37,7 @@ def responses_lineage(context: Context, task: Task, ids: Sequence[str], entry: M
     return ResponsesLineage(
         task=task,
         model=model_fingerprint(context, task, entry),
-        sources={source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)},
+        sources=context.once(("sources", task, *ids), lambda: _source_fingerprints(context, task, ids)),
         distortions=context.planned.distortions,
         degradations=context.names_fingerprint,
     )
@@ -49,12 +49,20 @@ def class_index(source: SourceImage) -> int | None:
     return None if truth is None else truth.index
 
 
+def _source_fingerprints(context: Context, task: Task, ids: Sequence[str]) -> dict[str, str]:
+    return {source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)}
+
+
 def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> str:
     return fingerprint_of(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
 
 
 def model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
     """Hash of the model and of what its classes mean."""
+    return context.once(("model", task, entry.name), lambda: _model_fingerprint(context, task, entry))
+
+
+def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
     categories = "" if task == "cls" else str(context.sources.category_ids)
     # Predictions in full precision keep the fingerprint that they had before there was another one.
     precision = precision_of(entry, context.config.precision)

@@ -11,7 +11,8 @@ from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.roi import check_roi
 from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.sources import check_serves
-from miqd_builder.store.parts import PartStamp, is_done, read_footer
+from miqd_builder.store.footers import Footers
+from miqd_builder.store.parts import PartStamp, is_done
 from miqd_builder.store.schema import table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
@@ -30,12 +31,14 @@ class Plan:
         parts: numbers of the parts that hold the wanted sources.
         sources: number of wanted sources.
         degrade: parts whose variants are missing or out of date.
+        footers: what is known of the run's parts.
     """
 
     context: Context
     parts: list[int]
     sources: int
     degrade: list[int]
+    footers: Footers
 
     def images_in(self, parts: Sequence[int]) -> int:
         """Number of degraded images in some parts."""
@@ -47,11 +50,7 @@ class Plan:
 
     def stamp(self, table: str, part: int, *, task: Task | None = None, model: str | None = None) -> PartStamp | None:
         """Return what is known of a part; None where it isn't there."""
-        return self.stamp_of(table_path(table, part, task=task, model=model))
-
-    def stamp_of(self, name: str) -> PartStamp | None:
-        """Return what is known of the part of this name; None where it isn't there."""
-        return read_footer(self.context.folder, name)
+        return self.footers.get(table_path(table, part, task=task, model=model))
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,10 @@ class LabelPlan(Plan):
     entries: list[ModelEntry]
     respond: dict[str, list[int]]
 
+    def names(self, table: str) -> list[str]:
+        """Names of the wanted parts of ``responses`` or ``scores``."""
+        return _names(table, self.task, self.parts, self.entries)
+
 
 def plan_degrade(config: RunConfig) -> Plan:
     """Find out what ``degrade`` has to do.
@@ -82,7 +85,8 @@ def plan_degrade(config: RunConfig) -> Plan:
     wanted = context.sources.first(config.limit)
     check_roi(config.roi, wanted)
     parts = context.record.assign([image.source_id for image in wanted.images], config.sources_per_part)
-    plan = Plan(context, parts, len(wanted.images), [])
+    plan = Plan(context, parts, len(wanted.images), [], Footers(context.folder))
+    plan.footers.load(table_path("variants", part) for part in parts)
     for part in parts:
         if not is_done(plan.stamp("variants", part), context.variants_lineage(context.record.parts[part])):
             plan.degrade.append(part)
@@ -105,6 +109,7 @@ def plan_label(config: RunConfig, task: Task) -> LabelPlan:
     entries = open_zoo(config).select(config.models, task)
     stated_weights(config, entries)
     plan = plan_degrade(config)
+    plan.footers.load(_names("responses", task, plan.parts, entries))
     respond: dict[str, list[int]] = {}
     for entry in entries:
         plan.context.entry_fingerprint(entry)  # what the entry means now is what is run
@@ -112,9 +117,13 @@ def plan_label(config: RunConfig, task: Task) -> LabelPlan:
         # With all responses stored no model is built: another recipe needs no checkpoint.
         if respond[entry.name] and entry.checkpoint is not None:
             verified_file(entry)
-    return LabelPlan(plan.context, plan.parts, plan.sources, plan.degrade, task, recipe, entries, respond)
+    return LabelPlan(plan.context, plan.parts, plan.sources, plan.degrade, plan.footers, task, recipe, entries, respond)
 
 
 def _responses_done(plan: Plan, task: Task, part: int, entry: ModelEntry) -> bool:
     stamp, ids = plan.stamp("responses", part, task=task, model=entry.name), plan.context.record.parts[part]
     return stamp is not None and is_done(stamp, responses_lineage(plan.context, task, ids, entry))
+
+
+def _names(table: str, task: Task, parts: Sequence[int], entries: Sequence[ModelEntry]) -> list[str]:
+    return [table_path(table, part, task=task, model=entry.name) for entry in entries for part in parts]

@@ -15,6 +15,7 @@ from miqd_builder.store.migration import migrate
 from miqd_builder.store.parts import is_done
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.record import CommandRecord, RunRecord, config_hash
+from miqd_builder.store.schema import table_path
 from pipelines.context import Context, shipped_zoo
 from pipelines.degrade import degrade_part
 from pipelines.heartbeat import Heartbeat
@@ -65,7 +66,8 @@ def _start(plan: Plan, command: CommandKey, schedulers: OpenSchedulers, *, devic
     with RunLock(folder, command) as lock:
         _refuse_if_changed(context)
         folder.remove_temporary()
-        migrate(folder, context.record)
+        if migrate(folder, context.record):
+            plan.footers.refresh("variants")
         hashes = {"run_file": config_hash(config), **zoo}
         context.record.note(CommandRecord(command.command, command.task, config.model_dump(mode="json"), hashes))
         context.record.write(folder)
@@ -77,6 +79,7 @@ def _start(plan: Plan, command: CommandKey, schedulers: OpenSchedulers, *, devic
                 scheduler = schedulers.get(config, device, folder)
                 try:
                     yield Work(context, scheduler, heartbeat, lock)
+                    plan.footers.save()
                 finally:
                     running = scheduler.running
         except BaseException:
@@ -118,7 +121,9 @@ def _degrade(plan: Plan, work: Work) -> StageSummary:
         DegradePart(run=context.planned, part=part, lineage=context.variants_lineage(context.record.parts[part]))
         for part in plan.degrade
     ]
-    return work.map(degrade_part, items, summary, plan.images_in(plan.degrade))
+    work.map(degrade_part, items, summary, plan.images_in(plan.degrade))
+    plan.footers.refresh("variants")
+    return summary
 
 
 def _respond(plan: LabelPlan, work: Work) -> StageSummary:
@@ -138,14 +143,18 @@ def _respond(plan: LabelPlan, work: Work) -> StageSummary:
     todo = sum(len(parts) for parts in plan.respond.values())
     summary = StageSummary("respond", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - todo)
     images = sum(plan.looks_in(parts) for parts in plan.respond.values())
-    return work.map(respond_part, items, summary, images, uses_device=True)
+    work.map(respond_part, items, summary, images, uses_device=True)
+    if items:
+        plan.footers.refresh(f"responses/task={plan.task}")
+    return summary
 
 
 def _scored(plan: LabelPlan) -> dict[tuple[str, int], PartState]:
     """The scores that are up to date, by model and part."""
     recipe = plan.recipe.fingerprint
+    plan.footers.load([*plan.names("responses"), *plan.names("scores")])
     pairs = ((entry.name, part) for entry in plan.entries for part in plan.parts)
-    states = {(m, part): scores_state(plan.context, plan.stamp_of, plan.task, part, m, recipe) for m, part in pairs}
+    states = {(m, part): scores_state(plan.context, plan.footers.get, plan.task, part, m, recipe) for m, part in pairs}
     return {pair: state for pair, state in states.items() if state is not None}
 
 
@@ -164,12 +173,16 @@ def _score(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]
             task=task,
             model=model,
             recipe=recipe,
-            lineage=scores_lineage(context, plan.stamp_of, task, part, model, recipe.fingerprint),
+            lineage=scores_lineage(context, plan.footers.get, task, part, model, recipe.fingerprint),
         )
         for model, part in pairs
     ]
     summary = StageSummary("score", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - len(pairs))
-    return work.map(score_part, items, summary, plan.looks_in([part for _, part in pairs]))
+    work.map(score_part, items, summary, plan.looks_in([part for _, part in pairs]))
+    if items:
+        plan.footers.refresh(f"scores/task={task}")
+        plan.footers.load(plan.names("scores"))
+    return summary
 
 
 def _label(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]) -> StageSummary:
@@ -177,8 +190,13 @@ def _label(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]
     weights = model_weights(context, task, plan.parts, plan.entries)
     ready = [part for part in plan.parts if plan.stamp("variants", part) is not None]
     models = [entry.name for entry in plan.entries]
-    wanted = {p: labels_lineage(context, plan.stamp_of, task, p, models, weights, recipe.fingerprint, scored) for p in ready}
+    plan.footers.load(table_path("labels", part, task=task) for part in ready)
+    wanted = {p: labels_lineage(context, plan.footers.get, task, p, models, weights, recipe.fingerprint, scored) for p in ready}
     missing = [part for part in ready if not is_done(plan.stamp("labels", part, task=task), wanted[part])]
     items = [LabelPart(run=context.planned, part=part, task=task, recipe=recipe, lineage=wanted[part]) for part in missing]
     summary = StageSummary("label", len(plan.parts), len(ready) - len(missing))
-    return work.map(label_part, items, summary, plan.images_in(missing))
+    work.map(label_part, items, summary, plan.images_in(missing))
+    if items:
+        plan.footers.refresh(f"labels/task={task}")
+        plan.footers.load(table_path("labels", part, task=task) for part in missing)
+    return summary

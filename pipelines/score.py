@@ -28,11 +28,10 @@ FooterOf = Callable[[str], PartStamp | None]
 
 def scores_lineage(context: Context, footer_of: FooterOf, task: Task, part: int, model: str, recipe: str) -> ScoresLineage:
     """What the scores of one model on one part depend on."""
-    sources = context.part_sources(context.record.parts[part])
     responses = footer_of(table_path("responses", part, task=task, model=model))
     return ScoresLineage(
         responses=None if responses is None else responses.state,
-        truth={source.source_id: context.truth_fingerprint(source) for source in sources},
+        truth=context.truth_fingerprints(context.record.parts[part]),
         recipe=recipe,
     )
 

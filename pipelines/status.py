@@ -11,11 +11,11 @@ from rich.table import Table
 
 from miqd_builder.labeling.missing import missing_models
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.footers import Footers
 from miqd_builder.store.keys import CommandKey, PartKey
-from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
 from miqd_builder.store.record import RunRecord
-from miqd_builder.store.schema import table_path
+from miqd_builder.store.schema import part_name, table_path
 from pipelines.console import by_step, out
 from pipelines.heartbeat import RunProgress, read_progress
 
@@ -107,13 +107,15 @@ def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[
             table, _, file = name.rpartition("/")
             there[table].add(int(file.removeprefix("part-").removesuffix(".parquet")))
     names = dict.fromkeys([*wanted.parts, *there])
-    return [_count(folder, name, wanted, there[name]) for name in names]
+    footers = Footers(folder)
+    footers.load(f"{name}/{part_name(part)}" for name, parts in there.items() for part in parts)
+    return [_count(footers, name, wanted, there[name]) for name in names]
 
 
-def _count(folder: RunFolder, name: str, wanted: _Wanted, there: set[int]) -> TableStatus:
+def _count(footers: Footers, name: str, wanted: _Wanted, there: set[int]) -> TableStatus:
     status = TableStatus(name)
     for part in sorted(wanted.parts.get(name, set()) | there):
-        footer = read_footer(folder, f"{name}/part-{part:05d}.parquet") if part in there else None
+        footer = footers.get(f"{name}/{part_name(part)}") if part in there else None
         status.rows += footer.rows if footer else 0
         if part in wanted.running[name]:
             status.running += 1

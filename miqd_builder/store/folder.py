@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -14,6 +14,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from miqd_builder.errors import ConfigError, StoreError, did_you_mean
+from miqd_builder.store import many_files
 
 TEMPORARY = ".tmp"
 IMAGES = "images"
@@ -59,6 +60,34 @@ class RunFolder:
         """
         with self._access("read", name):
             return self.fs.cat_file(self.path(name), start=None if last is None else -last)
+
+    def read_tails(self, names: Sequence[str], last: int) -> dict[str, bytes]:
+        """Return the last bytes of many files by name, at most ``last`` of each; files that aren't there are left out.
+
+        Raises:
+            StoreError: the store can't be reached or refuses.
+        """
+        if not names:
+            return {}
+        with self._access("read", names[0]):
+            found = many_files.tails(self.fs, [self.path(name) for name in names], last)
+        tails = {}
+        for name, tail in zip(names, found, strict=True):
+            if isinstance(tail, bytes):
+                tails[name] = tail
+            elif not isinstance(tail, FileNotFoundError):
+                with self._access("read", name):
+                    raise tail
+        return tails
+
+    def identities(self, folder: str) -> dict[str, str | None]:
+        """Return the Parquet files below a folder by name, each with what tells whether it is the file that it was.
+
+        See :func:`many_files.identities`.
+        """
+        with self._access("list", folder):
+            found = many_files.identities(self.fs, self.path(folder))
+        return {f"{folder}/{path}": identity for path, identity in sorted(found.items()) if path.endswith(".parquet")}
 
     def write(self, name: str, data: bytes, *, flush: bool = True) -> None:
         """Write a file so that it is either there in whole or not at all.

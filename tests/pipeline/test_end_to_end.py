@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +197,23 @@ def test_candidates_keep_their_psnrs(miqd, run_file: Path, tmp_path: Path) -> No
     rows = {(r["source_id"], r["degradation"]): r for r in read(tmp_path / "out", "variants/*")}
     uniform = rows["scene_0", "darkness_3"]
     assert psnrs["scene_0"]["darkness"][uniform["candidate_roi"] - 1] == uniform["psnr"]
+
+
+def test_a_finished_run_reads_each_footer_once(miqd, run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert miqd("label", "--task", "det", "--run", run_file).code == 0
+    shutil.rmtree(tmp_path / "out/index", ignore_errors=True)
+    asked: Counter[str] = Counter()
+    original = RunFolder.read_tails
+
+    def read_tails(self: RunFolder, names: Sequence[str], last: int) -> dict[str, bytes]:
+        asked.update(names)
+        return original(self, names, last)
+
+    monkeypatch.setattr(RunFolder, "read_tails", read_tails)
+    assert miqd("label", "--task", "det", "--run", run_file).code == 0
+    tables = ("variants", "responses", "scores", "labels")
+    there = [name for table in tables for name in part_bytes(tmp_path / "out", table)]
+    assert asked == dict.fromkeys(there, 1)
 
 
 def test_plug_in_distortion_joins_labels_and_audit(run_file: Path, tmp_path: Path) -> None:

@@ -139,3 +139,17 @@ def test_another_machine_with_a_wrong_clock(
     finally:
         process.kill()
         process.wait()
+
+
+def test_progress_of_layout_1_is_read(tmp_path: Path) -> None:
+    """Its command and task were one text."""
+    folder = RunFolder(str(tmp_path))
+    stages = {"label": {"computed": 3, "reused": 0, "failures": 0, "wall_s": 2.0, "seconds": {}}}
+    old = {"command": "label det", "models": ["m"], "parts": [0], "host": "h", "pid": 1, "started": 5.0, "state": "finished"}
+    folder.write("progress/label-det.json", json.dumps({**old, "stages": stages}).encode())
+    folder.write("progress/label-cls.json", json.dumps({**old, "command": "frobnicate"}).encode())
+    found = read_progress(folder)
+    assert list(found) == [CommandKey("label", "det")] and found[CommandKey("label", "det")].stages == stages
+    with heartbeat.Heartbeat(folder, CommandKey("label", "det"), models=["m"], parts=[0]):
+        content = json.loads(folder.read("progress/label-det.json"))
+    assert (content["command"], content["task"], content["stages"]) == ("label", "det", stages)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miqd_builder.store.keys import STAGES, PartKey
+from miqd_builder.store.keys import STAGES, CommandKey, PartKey
 from miqd_builder.tasks import TASKS
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True)
@@ -35,3 +35,21 @@ def test_names_that_look_alike(text: str, key: PartKey) -> None:
 )
 def test_text_that_is_no_key(text: str) -> None:
     assert PartKey.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "shown"),
+    [
+        ("degrade", CommandKey("degrade"), "degrade"),
+        ("label det", CommandKey("label", "det"), "label --task det"),
+        ("import cls", CommandKey("import", "cls"), "import --task cls"),
+    ],
+)
+def test_commands_as_layout_1_wrote_them(words: str, key: CommandKey, shown: str) -> None:
+    assert CommandKey.of_words(words) == key and str(key) == shown
+
+
+@pytest.mark.parametrize("words", ["", "frob", "label frog", "label det ins"])
+def test_other_words_are_no_command(words: str) -> None:
+    with pytest.raises(ValueError, match="unknown command"):
+        CommandKey.of_words(words)
