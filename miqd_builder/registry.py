@@ -95,4 +95,5 @@ class Registry(Generic[T]):
 
 @functools.cache
 def _announced(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=group)}
+    # The package importlib_metadata, once something imports it, makes Python's own function return its own class.
+    return {point.name: EntryPoint(point.name, point.value, point.group) for point in entry_points(group=group)}

@@ -24,6 +24,9 @@ WORKER_ENVIRONMENT = {
 }
 """Workers keep freed memory: Dask's default gives it back after every layer of a network, which doubles its time on a CPU."""
 
+SECONDS_TO_CLOSE = 30.0
+"""Workers that didn't end by themselves within this time are killed."""
+
 SECONDS_TO_RESTART = 10.0
 """A nanny that did not start a new process within this time after the last one's end forgot to."""
 
@@ -96,7 +99,8 @@ def _closing(cluster: Any) -> Iterator[Any]:
         yield cluster
     finally:
         try:
-            cluster.close()
+            # Without a limit this waits for ever for a worker that was just being started when the cluster was closed.
+            cluster.close(timeout=SECONDS_TO_CLOSE)
         except TimeoutError:
             _kill_workers(cluster)
 

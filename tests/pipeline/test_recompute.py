@@ -42,9 +42,9 @@ def test_a_run_that_can_be_reproduced(miqd, run: Path, tmp_path: Path, weights: 
     for task in ("det", "ins"):
         assert miqd("label", "--task", task, "--run", run, "--set", f"weights={weights}").code == 0
     one = miqd("verify", "--out", tmp_path / "out", "--recompute", 0.01)
-    assert one.code == 0 and "Computed again and compared 9 files, 0 with problems." in one.out
+    assert one.code == 0 and "Computed again and compared 10 files, 0 with problems." in one.out
     every = miqd("verify", "--out", tmp_path / "out", "--recompute", 1)
-    assert every.code == 0 and "Computed again and compared 18 files, 0 with problems." in every.out
+    assert every.code == 0 and "Computed again and compared 20 files, 0 with problems." in every.out
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_source_image_that_changed(miqd, data: DataSet, run: Path, tmp_path: P
 def test_a_run_of_degrade_alone(miqd, run: Path, tmp_path: Path) -> None:
     miqd("degrade", "--run", run)
     result = miqd("verify", "--out", tmp_path / "out", "--recompute", 1)
-    assert result.code == 0 and "compared 2 files, 0 with problems" in result.out
+    assert result.code == 0 and "compared 4 files, 0 with problems" in result.out
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.5])
