@@ -58,7 +58,8 @@ def load_tasks(
 
     if not tasks:
         raise ConfigError(f"Which task? Give --task {'|'.join(TASKS)}, several of them, or all.")
-    wanted = set(TASKS if "all" in tasks else map(check_task, tasks))
+    named = [check_task(task) for task in tasks if task != "all"]
+    wanted = set(TASKS if "all" in tasks else named)
     configs = {task: load(run, task, out, settings, **options) for task in TASKS if task in wanted}
     if "all" in tasks:
         configs = {task: config for task, config in configs.items() if _describes(config, task)}
