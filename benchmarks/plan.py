@@ -92,7 +92,7 @@ def measure(where: str, config: RunConfig) -> None:
     start = clocks()
     plan = plan_label(config, "cls")
     planned = clocks()
-    stages = run_label(plan)
+    stages = run_label([plan])
     done = clocks()
     assert not any(stage.computed for stage in stages), stages
     assert [stage.done_before for stage in stages] == [stage.parts for stage in stages], stages

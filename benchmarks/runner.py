@@ -149,7 +149,7 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
         for images, config in chosen.items():
             for table in ("responses", "scores", "labels"):
                 shutil.rmtree(Path(config.out) / table, ignore_errors=True)
-            stages = timings[images].run(lambda config=config: quietly(lambda: run_label(plan_label(config, task))))
+            stages = timings[images].run(lambda config=config: quietly(lambda: run_label([plan_label(config, task)])))
             seconds[images] = {stage.stage: stage.seconds | {"wall": stage.wall_s} for stage in stages}
     pictures = sum(map(len, batches)) * len(names)
     cells = [statistics.median(timings["bare"].cpu) / pictures * 1000]

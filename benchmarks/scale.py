@@ -159,7 +159,7 @@ def measure_run(folder: Path, arguments: argparse.Namespace) -> None:
 def timed(config: RunConfig) -> tuple[float, list[Any]]:
     """Run ``label`` and return its seconds, planning included, and stages."""
     start = time.perf_counter()
-    stages = run_label(plan_label(config, "cls"))
+    stages = run_label([plan_label(config, "cls")])
     return time.perf_counter() - start, stages
 
 

@@ -109,7 +109,7 @@ def label(
     from miqd_builder.store.lock import refuse_if_held
     from pipelines import console
     from pipelines.open_schedulers import OpenSchedulers
-    from pipelines.planning import plan_label
+    from pipelines.planning import plan_label, sharing_images
     from pipelines.run import run_label
 
     options = {
@@ -124,21 +124,23 @@ def label(
     if not dry_run:
         for url in dict.fromkeys(config.out for config in configs.values()):
             refuse_if_held(RunFolder(url))
-    plans = {known: plan_label(config, known) for known, config in configs.items()}
-    for plan in plans.values():
+    plans = [plan_label(config, known) for known, config in configs.items()]
+    for plan in plans:
         console.show_plan(plan)
     if dry_run:
         return
     stages = []
     with OpenSchedulers() as schedulers:
-        for number, (known, config) in enumerate(configs.items()):
-            # What the tasks before this one made in the same folder doesn't have to be made again.
-            plan = plan_label(config, known) if number else plans[known]
-            done = run_label(plan, schedulers)
+        for number, group in enumerate(sharing_images(plans)):
+            # What was made in the same folder before doesn't have to be made again.
+            now = [plan_label(plan.context.config, plan.task) for plan in group] if number else group
+            done = run_label(now, schedulers)
             stages += done
             console.show_stages(done)
-            console.show_labels(config.out, known)
-            console.hint(f"Labels are in {config.out}/labels/task={known}. Next: miqd audit --out {config.out}")
+            for plan in group:
+                url = plan.context.config.out
+                console.show_labels(url, plan.task)
+                console.hint(f"Labels are in {url}/labels/task={plan.task}. Next: miqd audit --out {url}")
     _exit(stages)
 
 

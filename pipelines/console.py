@@ -69,11 +69,11 @@ def show_stages(stages: Sequence[StageSummary]) -> None:
     for stage in stages:
         rate = f"{stage.computed / stage.wall_s:.1f}/s" if stage.computed and stage.wall_s else ""
         cells = (stage.parts, stage.done_before, stage.computed, stage.reused, stage.failures, f"{stage.wall_s:.1f} s", rate)
-        table.add_row(stage.stage, *map(str, cells))
+        table.add_row(stage.title, *map(str, cells))
     out.print(table)
     for stage in stages:
         if stage.seconds:
-            out.print(f"Worker time in {stage.stage}: {by_step(stage.seconds)}")
+            out.print(f"Worker time in {stage.title}: {by_step(stage.seconds)}")
             _show_models(stage.seconds)
         show_notes(stage.notes)
     failures = sum(stage.failures for stage in stages)

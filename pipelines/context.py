@@ -23,7 +23,7 @@ from miqd_builder.store.record import RunRecord
 from miqd_builder.store.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.items import PlannedRun, WorkItem
+from pipelines.items import PlannedRun
 
 T = TypeVar("T")
 
@@ -186,13 +186,12 @@ def open_context(config: RunConfig) -> Context:
     return Context(config, RunFolder(config.out), open_source(config.source), names, planned)
 
 
-def item_context(item: WorkItem) -> Context:
-    """Open the run of a work item on a worker, after making sure that its distortions are those that were planned with.
+def open_planned(planned: PlannedRun) -> Context:
+    """Open a run on a worker, after making sure that its distortions are those that were planned with.
 
     Raises:
         StaleCodeError: this process has another distortion or plug-in, and can't get the right one.
     """
-    planned = item.run
     try:
         for module, sha256 in planned.plugins.items():
             degradations.load_plugin(module, functools.partial(user_code.load, sha256=sha256))

@@ -22,7 +22,7 @@ from miqd_builder.store.lineage import VariantsLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import image_path, table_path, variants_schema
-from pipelines.context import Context, item_context, reusable_rows
+from pipelines.context import Context, open_planned, reusable_rows
 from pipelines.items import DegradePart
 from pipelines.schedulers import Again, Report
 
@@ -62,7 +62,7 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
     import cv2
 
     cv2.setNumThreads(1)
-    context = item_context(item)
+    context = open_planned(item.run)
     part, lineage = item.part, item.lineage
     measures = lineage.full_reference
     name = table_path("variants", part)

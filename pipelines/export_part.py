@@ -25,7 +25,7 @@ from miqd_builder.store.lineage import LabelsLineage
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.store.schema import image_path, table_path
 from miqd_builder.tasks import Task
-from pipelines.context import Context, item_context
+from pipelines.context import Context, open_planned
 from pipelines.degrade import PartResult
 from pipelines.items import ExportPart
 from pipelines.schedulers import Report
@@ -45,7 +45,7 @@ def export_part(item: ExportPart, report: Report) -> PartResult:
     Raises:
         StoreError: a table or a stored image is missing, or the tables don't belong together.
     """
-    context, task, part = item_context(item), item.task, item.part
+    context, task, part = open_planned(item.run), item.task, item.part
     labels = read_part(context.folder, table_path("labels", part, task=task))
     _check_names(context, labels)
     result, target = PartResult(), RunFolder(str(item.to))

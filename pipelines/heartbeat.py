@@ -47,7 +47,8 @@ class RunProgress:
         done, total: images of that stage, counted once a model.
         seconds: how long that stage has been at work.
         running: its tasks in flight.
-        stages: what each stage did when it last computed anything: rows, wall-clock seconds, and seconds by step.
+        stages: what each stage did when it last computed anything: rows, wall-clock seconds, seconds by step, and ``tasks``
+            where it did it for several at once.
     """
 
     command: Command
@@ -155,7 +156,8 @@ class Heartbeat:
             now = self.progress
             now.updated = time.time()
             now.seconds = time.monotonic() - self._stage_start if now.stage else 0.0
-            now.running = [{"part": item.part, "models": list(item.models)} for item in list(self._in_flight())]
+            keys = [(item, [key for key in item.keys if key.task in (None, now.task)]) for item in self._in_flight()]
+            now.running = [{"part": item.part, "models": [key.model for key in own if key.model]} for item, own in keys if own]
             with contextlib.suppress(MiqdError, OSError):
                 self._folder.write(self._name, json.dumps(asdict(now)).encode(), flush=False)
 

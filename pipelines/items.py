@@ -43,14 +43,20 @@ class PlannedModel:
     """A model and what its part of ``responses`` is made from.
 
     Attributes:
+        run: that it belongs to; the models of an item may be of several tasks, each with a run file of its own.
         entry: the zoo entry.
         fingerprint: hash of what the entry meant when the run was planned.
         lineage: of the part.
     """
 
+    run: PlannedRun
     entry: ModelEntry
     fingerprint: str
     lineage: ResponsesLineage
+
+    def key(self, part: int) -> PartKey:
+        """What its work on a part is called."""
+        return PartKey("respond", part, self.lineage.task, self.entry.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +96,6 @@ class WorkItem:
         """What the item is called: one key for each part of a table that it writes."""
         raise NotImplementedError
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the models that it is about."""
-        return tuple(key.model for key in self.keys if key.model)
-
     def split(self) -> Sequence[WorkItem]:
         """Return smaller items that together are this one."""
         return (self,)
@@ -121,17 +122,15 @@ class RespondPart(WorkItem):
     """Run some models on the images of a part and write their parts of ``responses``.
 
     Attributes:
-        task: of the models.
-        planned: the models; they share every image that is read.
+        planned: the models, of one or several tasks; they share every image that is read.
     """
 
-    task: Task
     planned: tuple[PlannedModel, ...]
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
         """See :class:`WorkItem`."""
-        return tuple(PartKey("respond", self.part, self.task, model.entry.name) for model in self.planned)
+        return tuple(model.key(self.part) for model in self.planned)
 
     def split(self) -> Sequence[WorkItem]:
         """Return an item for each model."""

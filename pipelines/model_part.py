@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from miqd_builder.errors import ConfigError, StaleCodeError, StoreError, UnreadableImageError
+from miqd_builder.errors import ConfigError, MiqdError, StaleCodeError, StoreError, UnreadableImageError
 from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.keys import PartKey
 from miqd_builder.store.lineage import ResponsesLineage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
@@ -78,11 +77,10 @@ def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry)
 class ModelPart:
     """One model's part of ``responses`` in the making: what it said before, what it still has to see, and what it says now."""
 
-    def __init__(self, context: Context, task: Task, part: int, planned: PlannedModel, images: PartImages) -> None:
-        entry = planned.entry
-        self.context, self.task, self.part, self.entry, self.planned = context, task, part, entry, planned
-        self.name = table_path("responses", part, task=task, model=entry.name)
-        self.lineage = planned.lineage
+    def __init__(self, context: Context, part: int, planned: PlannedModel, images: PartImages) -> None:
+        self.context, self.part, self.planned = context, part, planned
+        self.entry, self.lineage, self.task = planned.entry, planned.lineage, planned.lineage.task
+        self.name = table_path("responses", part, task=self.task, model=self.entry.name)
         self.order = [(i, name) for i in self.lineage.sources for name in (ORIGINAL, *context.names)]
         self.footer: Footer | None = read_footer(context.folder, self.name)
         self.old = read_part(context.folder, self.name) if self.footer else None
@@ -92,18 +90,39 @@ class ModelPart:
         self.failures: list[Failure] = []
         self.broken: Exception | None = None
         self._images = images
+        self._accepted: dict[str, bool] = {}
 
-    def check_source(self, source: SourceImage) -> None:
-        """Make sure that a source and its class label are what the run was planned with.
+    def accepts(self, source_id: str, height: int, width: int) -> bool:
+        """Tell whether a source and its ground truth are what the run was planned with; one that isn't costs its rows.
 
-        Raises:
-            UnreadableImageError: they aren't.
+        Args:
+            source_id: of the clean image.
+            height, width: of its pixels.
         """
-        if _source_fingerprint(self.context, self.task, source) != self.lineage.sources[source.source_id]:
-            raise UnreadableImageError(
-                f"Image '{source.path.name}', its ROI mask or its label is not what it was when the run was planned: run the "
-                "same command again."
-            )
+        if source_id not in self._accepted:
+            self._accepted[source_id] = self._check(source_id, height, width)
+        return self._accepted[source_id]
+
+    def _check(self, source_id: str, height: int, width: int) -> bool:
+        source = self.context.sources.by_id[source_id]
+        try:
+            if _source_fingerprint(self.context, self.task, source) != self.lineage.sources[source_id]:
+                raise UnreadableImageError(
+                    f"Image '{source.path.name}', its ROI mask or its label is not what it was when the run was planned: run "
+                    "the same command again."
+                )
+            source.check_truth(height, width)
+        except FATAL:
+            raise
+        except MiqdError as error:
+            self.lose(source_id, error)
+            return False
+        return True
+
+    def lose(self, source_id: str, error: MiqdError) -> None:
+        """Record what a source costs, if the model has yet to see any of its images."""
+        if self.wanted(source_id):
+            self.failures.append(Failure.of(error, stage="respond", source_id=source_id, model=self.entry.name))
 
     def wanted(self, source_id: str) -> list[str]:
         """Names of the images of one source that the model has yet to see."""
@@ -129,35 +148,36 @@ class ModelPart:
             self.failures.append(Failure.of(error, stage="respond", model=self.entry.name))
             return None
 
-    def look(self, adapter: Adapter, source: SourceImage, images: list[Named]) -> None:
+    def look(self, adapter: Adapter, source_id: str, images: list[Named]) -> None:
         """Predict a batch; if it fails, each image alone, so that one image costs one row."""
         try:
             responses: list[Response | None] = list(adapter.predict([pixels for _, pixels in images]))
         except FATAL:
             raise
         except Exception:
-            responses = [self._look_at_one(adapter, source, image) for image in images]
+            responses = [self._look_at_one(adapter, source_id, image) for image in images]
+        label = class_index(self.context.sources.by_id[source_id])
         self.answers += [
-            Answer(source.source_id, name, response, class_index(source))
+            Answer(source_id, name, response, label)
             for (name, _), response in zip(images, responses, strict=True)
             if response is not None
         ]
 
-    def _look_at_one(self, adapter: Adapter, source: SourceImage, image: Named) -> Response | None:
+    def _look_at_one(self, adapter: Adapter, source_id: str, image: Named) -> Response | None:
         _, pixels = image
         try:
             return adapter.predict([pixels])[0]
         except FATAL:
             raise
         except Exception as error:
-            failure = Failure.of(error, stage="respond", source_id=source.source_id, model=self.entry.name)
+            failure = Failure.of(error, stage="respond", source_id=source_id, model=self.entry.name)
             if not any(f.source_id == failure.source_id and f.message == failure.message for f in self.failures):
                 self.failures.append(failure)
             return None
 
     def write(self, result: PartResult) -> None:
         """Write the part: new answers and kept rows in canonical order."""
-        write_failures(self.context.folder, str(PartKey("respond", self.part, self.task, self.entry.name)), self.failures)
+        write_failures(self.context.folder, str(self.planned.key(self.part)), self.failures)
         result.failures += len(self.failures)
         result.computed += len(self.answers)
         result.reused += len(self.kept)

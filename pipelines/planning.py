@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from miqd_builder.config import RunConfig
@@ -12,6 +12,7 @@ from miqd_builder.roi import check_roi
 from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.sources import check_serves
 from miqd_builder.store.footers import Footers
+from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.parts import PartStamp, is_done
 from miqd_builder.store.schema import table_path
 from miqd_builder.tasks import Task
@@ -39,6 +40,16 @@ class Plan:
     sources: int
     degrade: list[int]
     footers: Footers
+
+    @property
+    def command(self) -> CommandKey:
+        """What is planned."""
+        return CommandKey("degrade")
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the chosen models."""
+        return []
 
     def images_in(self, parts: Sequence[int]) -> int:
         """Number of degraded images in some parts."""
@@ -68,6 +79,16 @@ class LabelPlan(Plan):
     recipe: PlannedRecipe
     entries: list[ModelEntry]
     respond: dict[str, list[int]]
+
+    @property
+    def command(self) -> CommandKey:
+        """See :class:`Plan`."""
+        return CommandKey("label", self.task)
+
+    @property
+    def models(self) -> list[str]:
+        """See :class:`Plan`."""
+        return [entry.name for entry in self.entries]
 
     def names(self, table: str) -> list[str]:
         """Names of the wanted parts of ``responses`` or ``scores``."""
@@ -118,6 +139,27 @@ def plan_label(config: RunConfig, task: Task) -> LabelPlan:
         if respond[entry.name] and entry.checkpoint is not None:
             verified_file(entry)
     return LabelPlan(plan.context, plan.parts, plan.sources, plan.degrade, plan.footers, task, recipe, entries, respond)
+
+
+def sharing_images(plans: Iterable[LabelPlan]) -> list[list[LabelPlan]]:
+    """Group plans that can be carried out at once: in the same folder, on the same images, by the same scheduler."""
+    groups: list[tuple[object, list[LabelPlan]]] = []
+    for plan in plans:
+        key = _images(plan)
+        group = next((group for known, group in groups if known == key), None)
+        if group is None:
+            groups.append((key, [plan]))
+        else:
+            group.append(plan)
+    return [group for _, group in groups]
+
+
+def _images(plan: Plan) -> object:
+    """What decides which images a plan is about, and who works on them."""
+    context, config = plan.context, plan.context.config
+    variants = [context.variants_lineage(context.record.parts[part]) for part in plan.parts]
+    how = (config.scheduler, config.workers, config.worker_timeout, config.device, config.models_per_pass)
+    return config.out, plan.parts, variants, context.planned.plugins, how
 
 
 def _responses_done(plan: Plan, task: Task, part: int, entry: ModelEntry) -> bool:

@@ -127,10 +127,10 @@ class _Again:
         there = [entry for entry in entries if self._is_stored("responses", task, entry.name)]
         for start in range(0, len(there), self.config.models_per_pass):
             planned = tuple(
-                PlannedModel(entry, context.entry_fingerprint(entry), responses_lineage(context, task, ids, entry))
+                PlannedModel(run, entry, context.entry_fingerprint(entry), responses_lineage(context, task, ids, entry))
                 for entry in there[start : start + self.config.models_per_pass]
             )
-            respond_part(RespondPart(run=run, part=part, task=task, planned=planned), _silent)
+            respond_part(RespondPart(run=run, part=part, planned=planned), _silent)
         for entry in there:
             yield from self._compare(table_path("responses", self.part, task=task, model=entry.name))
             if self._is_stored("scores", task, entry.name):

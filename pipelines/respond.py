@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.quarantine import Failure
-from pipelines.context import item_context
+from pipelines.context import open_planned
 from pipelines.degrade import FATAL, PartResult
 from pipelines.items import RespondPart
 from pipelines.model_part import ModelPart
@@ -32,10 +31,10 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
     import cv2
 
     cv2.setNumThreads(1)
-    context = item_context(item)
+    context = open_planned(item.run)
     images = PartImages(context, item.part)
     seconds: Seconds = defaultdict(float)
-    models = [ModelPart(context, item.task, item.part, planned, images) for planned in item.planned]
+    models = [ModelPart(open_planned(planned.run), item.part, planned, images) for planned in item.planned]
     sources = context.part_sources(list(models[0].lineage.sources))
     with closing(read_ahead(_batches(images, sources, models, seconds))) as batches:
         # Models load while the first images are rendered or decoded.
@@ -45,15 +44,14 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
                     model.adapter()
         while True:
             with _timed(seconds, "wait for images"):
-                source, batch = next(batches, (None, []))
-            if source is None:
+                source_id, batch = next(batches, (None, []))
+            if source_id is None:
                 break
             for model in models:
-                if not isinstance(batch, MiqdError):
-                    _look(model, source, batch, seconds, report)
-                elif model.wanted(source.source_id):
-                    failure = Failure.of(batch, stage="respond", source_id=source.source_id, model=model.entry.name)
-                    model.failures.append(failure)
+                if isinstance(batch, MiqdError):
+                    model.lose(source_id, batch)
+                else:
+                    _look(model, source_id, batch, seconds, report)
     result = PartResult(seconds=seconds)
     broken = [(model.planned, model.broken) for model in models if model.broken is not None]
     if broken and context.config.joins_cluster:
@@ -68,38 +66,40 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
 
 def _batches(
     images: PartImages, sources: Sequence[SourceImage], models: Sequence[ModelPart], seconds: Seconds
-) -> Iterator[tuple[SourceImage, list[Named] | MiqdError]]:
+) -> Iterator[tuple[str, list[Named] | MiqdError]]:
     """Yield what the models have yet to see, in batches of one source; or the error that a source costs."""
     step = "decode" if images.stored else "render"
     for source in sources:
         wanted = {name for model in models for name in model.wanted(source.source_id)}
         names = [name for name in images.names(source.source_id) if name in wanted]
+        batches = images.batches(source, names)
         try:
-            for model in models:
-                model.check_source(source)
-            batches = images.batches(source, names)
             while True:
                 with _timed(seconds, step):
                     batch = next(batches, None)
                 if batch is None:
                     break
-                yield source, batch
+                yield source.source_id, batch
         except FATAL:
             raise
         except MiqdError as error:
-            yield source, error
+            yield source.source_id, error
 
 
-def _look(model: ModelPart, source: SourceImage, batch: list[Named], seconds: Seconds, report: Report) -> None:
-    names = set(model.wanted(source.source_id))
+def _look(model: ModelPart, source_id: str, batch: list[Named], seconds: Seconds, report: Report) -> None:
+    names = set(model.wanted(source_id))
     own = [(name, pixels) for name, pixels in batch if name in names]
     if not own:
+        return
+    _, pixels = own[0]
+    if not model.accepts(source_id, *pixels.shape[:2]):
+        report(len(own))
         return
     with _timed(seconds, "load models"):
         adapter = model.adapter()
     if adapter is not None:
         start = time.perf_counter()
-        model.look(adapter, source, own)
+        model.look(adapter, source_id, own)
         steps = adapter.spent() or {"predict": time.perf_counter() - start}
         for step, spent in steps.items():
             seconds[f"{step}:{model.entry.name}"] += spent

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from miqd_builder.errors import StoreError
-from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.lineage import PartState
 from miqd_builder.store.lock import RunLock
 from miqd_builder.store.migration import migrate
@@ -16,6 +15,7 @@ from miqd_builder.store.parts import is_done
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.record import CommandRecord, RunRecord, config_hash
 from miqd_builder.store.schema import table_path
+from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, shipped_zoo
 from pipelines.degrade import degrade_part
 from pipelines.heartbeat import Heartbeat
@@ -31,55 +31,68 @@ from pipelines.work import StageSummary, Work
 
 def run_degrade(plan: Plan) -> list[StageSummary]:
     """Carry out a plan of ``degrade``."""
-    with OpenSchedulers() as schedulers, _start(plan, CommandKey("degrade"), schedulers, device="cpu") as work:
-        return [*_refused(plan), _degrade(plan, work)]
+    with OpenSchedulers() as schedulers, _start([plan], schedulers, device="cpu") as work:
+        return [*_refused([plan]), _degrade(plan, work)]
 
 
-def run_label(plan: LabelPlan, schedulers: OpenSchedulers | None = None) -> list[StageSummary]:
-    """Carry out a plan of ``label``: variants where they are missing, then responses, scores and labels.
+def run_label(plans: Sequence[LabelPlan], schedulers: OpenSchedulers | None = None) -> list[StageSummary]:
+    """Carry out plans of ``label``: variants where they are missing, then responses, scores and labels.
 
     Args:
-        plan: what to do.
+        plans: what to do, for one task or for several that share their images (:func:`pipelines.planning.sharing_images`):
+            each image is read once for the models of all of them.
         schedulers: those of the command, for one that labels several tasks.
     """
     if schedulers is None:
         with OpenSchedulers() as own:
-            return run_label(plan, own)
-    with _start(plan, CommandKey("label", plan.task), schedulers, device=resolve_device(plan.context.config.device)) as work:
-        stages = [*_refused(plan), *([_degrade(plan, work)] if plan.degrade else [])]
-        stages.append(_respond(plan, work))
-        scored = _scored(plan)
-        stages.append(_score(plan, work, scored))
-        stages.append(_label(plan, work, scored))
+            return run_label(plans, own)
+    first, *others = plans
+    with _start(plans, schedulers, device=resolve_device(first.context.config.device)) as work:
+        stages = _refused(plans)
+        if first.degrade:
+            stages.append(_degrade(first, work))
+            for plan in others:
+                plan.footers.refresh("variants")
+        stages.append(_respond(plans, work))
+        for plan in plans:
+            scored = _scored(plan)
+            stages.append(_score(plan, work, scored))
+            stages.append(_label(plan, work, scored))
     return stages
 
 
 @contextmanager
-def _start(plan: Plan, command: CommandKey, schedulers: OpenSchedulers, *, device: str) -> Iterator[Work]:
+def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str) -> Iterator[Work]:
     """Take the run folder, record what is about to be done, and open the scheduler; in the end leave the folder in order.
 
     Raises:
-        StoreError: another run holds the folder, or changed it since the plan was made.
+        StoreError: another run holds the folder, or changed it since the plans were made.
     """
-    context, config, folder = plan.context, plan.context.config, plan.context.folder
-    models, zoo = ([entry.name for entry in plan.entries], _zoo_hashes(plan)) if isinstance(plan, LabelPlan) else ([], {})
-    with RunLock(folder, command) as lock:
+    context = plans[0].context
+    config, folder, record = context.config, context.folder, context.record
+    with RunLock(folder, plans[0].command) as lock:
         _refuse_if_changed(context)
         folder.remove_temporary()
-        if migrate(folder, context.record):
-            plan.footers.refresh("variants")
-        hashes = {"run_file": config_hash(config), **zoo}
-        context.record.note(CommandRecord(command.command, command.task, config.model_dump(mode="json"), hashes))
-        context.record.write(folder)
-        refused = [Failure("source", "", "", "RefusedFile", f"{f.name} {f.reason}"[:500]) for f in context.sources.refused]
-        write_failures(folder, "source", refused)
+        if migrate(folder, record):
+            for plan in plans:
+                plan.footers.refresh("variants")
+        for plan in plans:
+            own, zoo = plan.context.config, _zoo_hashes(plan) if isinstance(plan, LabelPlan) else {}
+            hashes = {"run_file": config_hash(own), **zoo}
+            record.note(CommandRecord(plan.command.command, plan.command.task, own.model_dump(mode="json"), hashes))
+        record.write(folder)
+        write_failures(folder, "source", _refused_files(plans))
         running: Collection[WorkItem] = ()
         try:
-            with Heartbeat(folder, command, models=models, parts=plan.parts) as heartbeat:
+            with ExitStack() as stack:
+                beats = [Heartbeat(folder, plan.command, models=plan.models, parts=plan.parts) for plan in plans]
+                for beat in beats:
+                    stack.enter_context(beat)
                 scheduler = schedulers.get(config, device, folder)
                 try:
-                    yield Work(context, scheduler, heartbeat, lock)
-                    plan.footers.save()
+                    yield Work(folder, scheduler, beats, lock)
+                    for plan in plans:
+                        plan.footers.save()
                 finally:
                     running = scheduler.running
         except BaseException:
@@ -108,14 +121,19 @@ def _zoo_hashes(plan: LabelPlan) -> dict[str, dict[str, str]]:
     }
 
 
-def _refused(plan: Plan) -> list[StageSummary]:
-    """The files of the source that can't be used, if there are any."""
-    refused = len(plan.context.sources.refused)
+def _refused_files(plans: Sequence[Plan]) -> list[Failure]:
+    """The files of the sources that can't be used."""
+    files = dict.fromkeys(f"{file.name} {file.reason}"[:500] for plan in plans for file in plan.context.sources.refused)
+    return [Failure("source", "", "", "RefusedFile", message) for message in files]
+
+
+def _refused(plans: Sequence[Plan]) -> list[StageSummary]:
+    refused = len(_refused_files(plans))
     return [StageSummary("source", 0, 0, failures=refused)] if refused else []
 
 
 def _degrade(plan: Plan, work: Work) -> StageSummary:
-    summary = StageSummary("degrade", len(plan.parts), len(plan.parts) - len(plan.degrade))
+    summary = work.summary("degrade", len(plan.parts), len(plan.parts) - len(plan.degrade))
     context = plan.context
     items = [
         DegradePart(run=context.planned, part=part, lineage=context.variants_lineage(context.record.parts[part]))
@@ -126,27 +144,31 @@ def _degrade(plan: Plan, work: Work) -> StageSummary:
     return summary
 
 
-def _respond(plan: LabelPlan, work: Work) -> StageSummary:
+def _respond(plans: Sequence[LabelPlan], work: Work) -> StageSummary:
     """Models in passes: a pass loads each of its models once a worker, and its models share every image that is read."""
-    context, size, items = plan.context, plan.context.config.models_per_pass, []
-    ready = [part for part in plan.parts if plan.stamp("variants", part) is not None]
-    for start in range(0, len(plan.entries), size):
+    first, size, items = plans[0], plans[0].context.config.models_per_pass, []
+    entries = [(plan, entry) for plan in plans for entry in plan.entries]
+    ready = [part for part in first.parts if first.stamp("variants", part) is not None]
+    for start in range(0, len(entries), size):
+        models = entries[start : start + size]
         for part in ready:
-            ids = context.record.parts[part]
-            planned = tuple(
-                PlannedModel(entry, context.entry_fingerprint(entry), responses_lineage(context, plan.task, ids, entry))
-                for entry in plan.entries[start : start + size]
-                if part in plan.respond[entry.name]
-            )
+            planned = tuple(_planned_model(plan, part, entry) for plan, entry in models if part in plan.respond[entry.name])
             if planned:
-                items.append(RespondPart(run=context.planned, part=part, task=plan.task, planned=planned))
-    todo = sum(len(parts) for parts in plan.respond.values())
-    summary = StageSummary("respond", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - todo)
-    images = sum(plan.looks_in(parts) for parts in plan.respond.values())
+                items.append(RespondPart(run=first.context.planned, part=part, planned=planned))
+    todo = sum(len(parts) for plan in plans for parts in plan.respond.values())
+    wanted = sum(len(plan.entries) * len(plan.parts) for plan in plans)
+    summary = work.summary("respond", wanted, wanted - todo)
+    images = sum(plan.looks_in(parts) for plan in plans for parts in plan.respond.values())
     work.map(respond_part, items, summary, images, uses_device=True)
-    if items:
+    for plan in plans if items else ():
         plan.footers.refresh(f"responses/task={plan.task}")
     return summary
+
+
+def _planned_model(plan: LabelPlan, part: int, entry: ModelEntry) -> PlannedModel:
+    context = plan.context
+    lineage = responses_lineage(context, plan.task, context.record.parts[part], entry)
+    return PlannedModel(context.planned, entry, context.entry_fingerprint(entry), lineage)
 
 
 def _scored(plan: LabelPlan) -> dict[tuple[str, int], PartState]:
@@ -177,7 +199,8 @@ def _score(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]
         )
         for model, part in pairs
     ]
-    summary = StageSummary("score", len(plan.entries) * len(plan.parts), len(plan.entries) * len(plan.parts) - len(pairs))
+    wanted = len(plan.entries) * len(plan.parts)
+    summary = work.summary("score", wanted, wanted - len(pairs), task)
     work.map(score_part, items, summary, plan.looks_in([part for _, part in pairs]))
     if items:
         plan.footers.refresh(f"scores/task={task}")
@@ -194,7 +217,7 @@ def _label(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]
     wanted = {p: labels_lineage(context, plan.footers.get, task, p, models, weights, recipe.fingerprint, scored) for p in ready}
     missing = [part for part in ready if not is_done(plan.stamp("labels", part, task=task), wanted[part])]
     items = [LabelPart(run=context.planned, part=part, task=task, recipe=recipe, lineage=wanted[part]) for part in missing]
-    summary = StageSummary("label", len(plan.parts), len(ready) - len(missing))
+    summary = work.summary("label", len(plan.parts), len(ready) - len(missing), task)
     work.map(label_part, items, summary, plan.images_in(missing))
     if items:
         plan.footers.refresh(f"labels/task={task}")

@@ -17,7 +17,7 @@ from miqd_builder.store.parts import PartStamp, is_done, read_footer, read_part,
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.schema import ORIGINAL, table_path
 from miqd_builder.tasks import Task
-from pipelines.context import Context, item_context
+from pipelines.context import Context, open_planned
 from pipelines.degrade import PartResult
 from pipelines.items import LabelPart, ScorePart
 from pipelines.schedulers import Report
@@ -43,7 +43,7 @@ def score_part(item: ScorePart, report: Report) -> PartResult:
         item: which part and model.
         report: called with the number of images done.
     """
-    context, part, model, lineage = item_context(item), item.part, item.model, item.lineage
+    context, part, model, lineage = open_planned(item.run), item.part, item.model, item.lineage
     name = table_path("scores", part, task=item.task, model=model)
     key = str(item.keys[0])
     _check_planned(scores_lineage(context, _stored(context), item.task, part, model, lineage.recipe), lineage, name)
@@ -140,7 +140,7 @@ def label_part(item: LabelPart, report: Report) -> PartResult:
         item: which part.
         report: called with the number of images done.
     """
-    context, part, recipe, lineage = item_context(item), item.part, item.recipe.recipe, item.lineage
+    context, part, recipe, lineage = open_planned(item.run), item.part, item.recipe.recipe, item.lineage
     name = table_path("labels", part, task=item.task)
     variants = read_part(context.folder, table_path("variants", part))
     models, weights = list(lineage.scores), lineage.weights

@@ -73,7 +73,8 @@ def show_status(folder: RunFolder) -> None:
         out.print(_now(progress, name in alive))
         for stage, spent in progress.stages.items():
             rate = spent["computed"] / spent["wall_s"] if spent["wall_s"] else 0.0
-            out.print(f"  {stage}: {spent['computed']} rows in {spent['wall_s']:.1f} s, {rate:.1f} rows/s")
+            together = f" ({', '.join(spent['tasks'])} together)" if "tasks" in spent else ""
+            out.print(f"  {stage}{together}: {spent['computed']} rows in {spent['wall_s']:.1f} s, {rate:.1f} rows/s")
             if spent["seconds"]:
                 out.print(f"    worker time: {by_step(spent['seconds'])}")
 

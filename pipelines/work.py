@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import PartKey
 from miqd_builder.store.lock import RunLock
 from miqd_builder.store.quarantine import Failure, write_failures
-from pipelines.context import Context
+from miqd_builder.tasks import Task
 from pipelines.degrade import PartResult
 from pipelines.heartbeat import Heartbeat
 from pipelines.items import WorkItem
 from pipelines.progress import progress
-from pipelines.schedulers import Scheduler, Stage
+from pipelines.schedulers import Report, Scheduler, Stage
 
 
 @dataclass
@@ -32,6 +34,7 @@ class StageSummary:
         wall_s: wall-clock seconds.
         seconds: seconds by step, summed over the workers.
         notes: what a user should know.
+        task: whose stage it is, if the command is for several tasks and the stage for one.
     """
 
     stage: str
@@ -43,6 +46,12 @@ class StageSummary:
     wall_s: float = 0.0
     seconds: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    task: Task | None = None
+
+    @property
+    def title(self) -> str:
+        """The stage and its task."""
+        return f"{self.stage} {self.task}" if self.task else self.stage
 
 
 @dataclass(frozen=True)
@@ -50,16 +59,20 @@ class Work:
     """What the stages of a run share.
 
     Attributes:
-        context: the run.
+        folder: the run folder.
         scheduler: who does the work.
-        heartbeat: tells others how far it is.
+        heartbeats: tell others how far it is, one for each command.
         lock: holds the run folder.
     """
 
-    context: Context
+    folder: RunFolder
     scheduler: Scheduler
-    heartbeat: Heartbeat
+    heartbeats: Sequence[Heartbeat]
     lock: RunLock
+
+    def summary(self, stage: str, parts: int, done_before: int, task: Task | None = None) -> StageSummary:
+        """Return the summary of a stage that starts; of one task, where the command is for several."""
+        return StageSummary(stage, parts, done_before, task=task if len(self.heartbeats) > 1 else None)
 
     def map(
         self, stage: Stage, tasks: Sequence[WorkItem], summary: StageSummary, images: int, *, uses_device: bool = False
@@ -79,35 +92,47 @@ class Work:
         Raises:
             MiqdError: the configuration or the store is wrong, or the run folder is no longer this run's.
         """
-        recorded = set(self.context.folder.list("quarantine/*-lost.parquet"))
+        recorded = set(self.folder.list("quarantine/*-lost.parquet"))
         start = time.perf_counter()
 
         def lose(item: WorkItem, error: Exception) -> None:
             for key in item.keys:
                 failure = Failure.of(error, stage=summary.stage, model=key.model or "")
-                write_failures(self.context.folder, _lost(key), [failure])
+                write_failures(self.folder, _lost(key), [failure])
                 summary.failures += 1
 
-        with (
-            progress(summary.stage, images) as show,
-            self.heartbeat.stage(summary.stage, images, lambda: list(self.scheduler.running)) as count,
-        ):
-
-            def report(images: int) -> None:
-                show(images)
-                count(images)
-
+        beats = [beat for beat in self.heartbeats if summary.task in (None, beat.progress.task)]
+        with self._follow(summary, beats, images) as report:
             for item, result in self.scheduler.map(stage, tasks, on_progress=report, on_failure=lose, uses_device=uses_device):
                 self.lock.check()
                 for key in item.keys:
                     if f"quarantine/{_lost(key)}.parquet" in recorded:
-                        write_failures(self.context.folder, _lost(key), [])
+                        write_failures(self.folder, _lost(key), [])
                 _add(summary, result)
         summary.wall_s = time.perf_counter() - start
+        self._record(summary, beats)
+        return summary
+
+    @contextmanager
+    def _follow(self, summary: StageSummary, beats: Sequence[Heartbeat], images: int) -> Iterator[Report]:
+        """Show how far a stage is, here and in the progress files; yields the function that counts its images."""
+        with ExitStack() as stack:
+            counters = [stack.enter_context(progress(summary.title, images))]
+            for beat in beats:
+                counters.append(stack.enter_context(beat.stage(summary.stage, images, lambda: list(self.scheduler.running))))
+
+            def report(images: int) -> None:
+                for count in counters:
+                    count(images)
+
+            yield report
+
+    def _record(self, summary: StageSummary, beats: Sequence[Heartbeat]) -> None:
         if summary.computed:
             kept = {name: getattr(summary, name) for name in ("computed", "reused", "failures", "wall_s")}
-            self.heartbeat.record(summary.stage, {**kept, "seconds": dict(summary.seconds)})
-        return summary
+            together = {"tasks": [beat.progress.task for beat in beats]} if len(beats) > 1 else {}
+            for beat in beats:
+                beat.record(summary.stage, {**kept, "seconds": dict(summary.seconds), **together})
 
 
 def _lost(key: PartKey) -> str:

@@ -53,21 +53,21 @@ class SourceImage:
         """Return the pixels, uint8 ``(height, width, 3)`` RGB, in the orientation that the file's EXIF data ask for.
 
         Raises:
-            UnreadableImageError: the file is gone, damaged, too large, or of another size than its annotations say; or its
-                ground truth can't be used: a malformed segmentation, a damaged label PNG.
+            UnreadableImageError: the file is gone, damaged or too large.
         """
-        pixels = decode_image(self._bytes(), self.path.name, self.max_pixels)
-        height, width = pixels.shape[:2]
-        if annotated := self.truth_for("det"):
-            if (height, width) != (annotated.height, annotated.width):
-                raise UnreadableImageError(
-                    f"Image '{self.path.name}' is {width}x{height} pixels, its annotations are for "
-                    f"{annotated.width}x{annotated.height}: use the image that was annotated."
-                )
-            annotated.detections(masks=True)  # decoded here so that a malformed one costs this image, not a part's scores
-        if label_map := self.truth_for("seg"):
-            label_map.values(height, width)
-        return pixels
+        return decode_image(self._bytes(), self.path.name, self.max_pixels)
+
+    def check_truth(self, height: int, width: int) -> None:
+        """Make sure that the ground truth can be used for the pixels that were read.
+
+        Args:
+            height, width: of the image, in pixels.
+
+        Raises:
+            UnreadableImageError: it is for another size, a segmentation is malformed, or a label PNG is damaged.
+        """
+        if self.truth is not None:
+            self.truth.check(height, width)
 
     def file_sha256(self) -> str:
         """Return the SHA-256 of the file; a file that can't be read gets a hash of its own."""

@@ -71,6 +71,10 @@ class LabelMap:
             )
         return np.asarray(image).astype(np.int32)
 
+    def check(self, height: int, width: int) -> None:
+        """Make sure that it can be used for an image of this size in pixels; errors as for :meth:`read`."""
+        self.values(height, width)
+
     def fingerprint(self) -> str:
         """Return a hash of everything that a score can depend on; a file that can't be read gets one of its own."""
         try:

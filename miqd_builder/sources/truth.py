@@ -30,6 +30,9 @@ class ClassLabel:
 
     index: int
 
+    def check(self, height: int, width: int) -> None:
+        """Make sure that it can be used for an image of this size in pixels; a class always can."""
+
     def fingerprint(self) -> str:
         """Return everything that a score can depend on."""
         return str(self.index)
@@ -68,6 +71,19 @@ class Annotations:
             UnreadableImageError: an outline is malformed.
         """
         return tuple(self._counts(place, outline) for place, outline in enumerate(self.outlines))
+
+    def check(self, height: int, width: int) -> None:
+        """Make sure that they can be used for an image of this size in pixels.
+
+        Raises:
+            UnreadableImageError: they are for another size, or an outline is malformed.
+        """
+        if (height, width) != (self.height, self.width):
+            raise UnreadableImageError(
+                f"Image '{self.image}' is {width}x{height} pixels, its annotations are for {self.width}x{self.height}: "
+                "use the image that was annotated."
+            )
+        _ = self.masks  # decoded here so that a malformed one costs this image, not a part's scores
 
     def detections(self, *, masks: bool) -> Detections:
         """Return the objects in the form of detections, each with score 1; with their masks only if asked for.
@@ -108,4 +124,5 @@ class Annotations:
 
 
 Truth = ClassLabel | Annotations | LabelMap
-"""What is known of an image. ``tasks`` are the tasks that it serves, ``fingerprint()`` names its content."""
+"""What is known of an image. ``tasks`` are those that it serves, ``check(height, width)`` finds out whether it can be used for
+an image of that size, ``fingerprint()`` names its content."""

@@ -59,7 +59,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
 def label(run: Path, tasks: tuple[str, ...], **options: Any) -> None:
     """Label some tasks of a run file."""
     for task in tasks:
-        run_label(plan_label(load_run(run, task=task, **options), task))
+        run_label([plan_label(load_run(run, task=task, **options), task)])
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_annotation_file_that_is_no_json(data: DataSet) -> None:
 def test_image_of_another_size_than_its_annotations(data: DataSet) -> None:
     Image.new("RGB", (10, 10)).save(data.images / "scene_0.png")
     with pytest.raises(UnreadableImageError, match="is 10x10 pixels, its annotations are for 64x48"):
-        open_source(coco(data)).images[0].read()
+        open_source(coco(data)).images[0].check_truth(10, 10)
 
 
 def test_imagenet_labels(data: DataSet) -> None:

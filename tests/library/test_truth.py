@@ -112,7 +112,7 @@ def test_a_malformed_segmentation_costs_only_its_image(data: DataSet, segmentati
     image, other = sources.images[:2]
     message = r"Annotation 1 of image 'scene_0\.png' has a malformed segmentation \(.+\): correct or remove it"
     with pytest.raises(UnreadableImageError, match=message) as error:
-        image.read()
+        image.check_truth(48, 64)
     assert "\n" not in str(error.value)
     with pytest.raises(UnreadableImageError, match=message):
         roi_mask(RoiConfig(kind="annotations"), image, other.read())

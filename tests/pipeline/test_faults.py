@@ -98,7 +98,7 @@ def assert_complete(case: Case, out: Path, early: dict[str, tuple[int, int]]) ->
 def run_on(case: Case, out: Path) -> dict[str, StageSummary]:
     """Run the command again, undisturbed."""
     config = load_run(case.run, task="cls", out=str(out), scheduler="inline")
-    return {stage.stage: stage for stage in run_label(plan_label(config, "cls"))}
+    return {stage.stage: stage for stage in run_label([plan_label(config, "cls")])}
 
 
 def test_client_killed_ten_times(case: Case, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_workers_killed_five_times_while_the_run_goes_on(case: Case, tmp_path: P
     with case.held():
         killer = threading.Thread(target=kill_some)
         killer.start()
-        stages = {stage.stage: stage for stage in run_label(plan_label(config, "cls"))}
+        stages = {stage.stage: stage for stage in run_label([plan_label(config, "cls")])}
         killer.join()
     assert len(killed) == 5
     assert stages["respond"].computed + stages["respond"].reused == PARTS["responses"] * IMAGES

@@ -147,7 +147,7 @@ def test_zoo_file_replaced_between_plan_and_run(miqd: Miqd, living: Living) -> N
     config = load_run(living.run, task="cls", out=str(living.folder / "out"), scheduler=living.address)
     plan = plan_label(config, "cls")
     living.zoo(m0=0.9)
-    run_label(plan)
+    run_label([plan])
     living.zoo(m0=0.0)
     living.check_against_fresh()  # what was planned was done
     living.zoo(m0=0.9)
@@ -162,7 +162,7 @@ def test_module_edited_between_plan_and_run_ends_with_one_line(miqd: Miqd, livin
     plan = plan_label(config, "cls")
     living.write("living_model.py", MODEL.format(gain=1.5))
     with pytest.raises(StaleCodeError, match="not what the run was planned with") as caught:
-        run_label(plan)
+        run_label([plan])
     assert "\n" not in str(caught.value) and str(caught.value).startswith("Worker tcp://")
     assert part_bytes(living.folder / "out", "responses") == {}
     living.check(miqd)

@@ -18,8 +18,9 @@ tried: list[list[str]] = []
 
 def fragile(item: RespondPart, report: Report) -> Any:
     """Breaks where ``bad`` is among the models, otherwise does the work."""
-    tried.append(list(item.models))
-    if "bad" in item.models:
+    models = [key.model or "" for key in item.keys]
+    tried.append(models)
+    if "bad" in models:
         raise RuntimeError("broken beyond what a stage catches")
     from pipelines.respond import respond_part
 
