@@ -24,7 +24,7 @@ TABLE_OF_STAGE = {"degrade": "variants", "respond": "responses", "score": "score
 
 @dataclass
 class TableStatus:
-    """State of one table: ``variants``, or ``responses``, ``scores`` or ``labels`` of a task and model.
+    """State of one table: ``candidates``, ``variants``, or ``responses``, ``scores`` or ``labels`` of a task and model.
 
     Attributes:
         name: folder of the table inside the run folder.
@@ -103,7 +103,7 @@ def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[
         if (lost := _lost_part(name)) is not None:
             wanted.lost[lost[0]].add(lost[1])
     there: dict[str, set[int]] = defaultdict(set)
-    for pattern in ("variants/*.parquet", "responses/*/*/*.parquet", "scores/*/*/*.parquet", "labels/*/*.parquet"):
+    for pattern in ("candidates/*.parquet", "variants/*.parquet", "responses/*/*/*.parquet", "scores/*/*/*.parquet", "labels/*/*.parquet"):
         for name in folder.list(pattern):
             table, _, file = name.rpartition("/")
             there[table].add(int(file.removeprefix("part-").removesuffix(".parquet")))
@@ -142,7 +142,7 @@ def _wanted(commands: Iterable[RunProgress], alive: set[CommandKey]) -> _Wanted:
 
 
 def _tables(progress: RunProgress) -> Iterator[str]:
-    yield "variants"
+    yield from ("candidates", "variants")
     if progress.command == "label":
         for stage in ("respond", "score"):
             yield from (_table(progress, stage, model) for model in progress.models)
