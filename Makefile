@@ -31,7 +31,7 @@ demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small m
 	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR --set roi.kind=saliency'"
 
 demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)
-	$(BIN)/python -m miqd_builder.demo.train
+	$(BIN)/python -m pipelines.demo.train
 
 real: $(READY) ## Label real photographs with real pretrained models from ../shared/real (about an hour)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'

@@ -30,8 +30,8 @@ from miqd_builder.labeling.response_checks import check_responses
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, DetectionBatch, Detections
 from miqd_builder.sources import Annotations, ClassLabel, SourceImage
-from miqd_builder.store.response_table import Answer, responses_table
-from miqd_builder.store.schema import ORIGINAL, VARIANTS
+from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.schema import ORIGINAL, VARIANTS
 from miqd_builder.tasks import Task
 
 HEIGHT, WIDTH = 480, 640

@@ -33,15 +33,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from miqd_builder.config import RunConfig, SourceConfig
-from miqd_builder.store.candidates import write_candidates
 from miqd_builder.store.checksum import BLANK, KEY, seal
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import LabelsLineage, Lineage, PartState, ScoresLineage, content_hash
 from miqd_builder.store.parts import write_part
-from miqd_builder.store.schema import LABELS, RESPONSES, SCORES, VARIANTS, table_path
-from pipelines.model_part import responses_lineage
+from miqd_builder.tables.candidates import write_candidates
+from miqd_builder.tables.lineage import LabelsLineage, Lineage, PartState, ScoresLineage, content_hash
+from miqd_builder.tables.schema import LABELS, RESPONSES, SCORES, VARIANTS, table_path
 from pipelines.planning import LabelPlan, plan_label
 from pipelines.run import run_label
+from pipelines.stages.model_part import responses_lineage
 
 SOURCES_PER_PART = 13
 MODULE = "miqd_never_asked"

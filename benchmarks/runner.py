@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError
-from miqd_builder.store.schema import ORIGINAL
+from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.zoo.adapters.base import Adapter
-from pipelines import model_part
-from pipelines.console import by_step
+from pipelines.cli.console import by_step
 from pipelines.context import open_zoo
 from pipelines.planning import plan_degrade, plan_label
 from pipelines.run import run_degrade, run_label
-from pipelines.variant_images import PartImages
+from pipelines.stages import model_part
+from pipelines.stages.variant_images import PartImages
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "real"

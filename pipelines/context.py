@@ -18,12 +18,12 @@ from miqd_builder.roi import roi_fingerprint
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import Lineage, RenderedLineage, VariantsLineage
 from miqd_builder.store.record import RunRecord
-from miqd_builder.store.schema import ORIGINAL
+from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineage
+from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.items import PlannedRun
+from pipelines.stages.items import PlannedRun
 
 T = TypeVar("T")
 

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from miqd_builder.config import RunConfig
-from miqd_builder.full_reference import check_measures
 from miqd_builder.labeling.recipes import get_recipe
+from miqd_builder.measures.full_reference import check_measures
 from miqd_builder.roi import check_roi
 from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.sources import check_serves
 from miqd_builder.store.footers import Footers
 from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.parts import PartStamp, is_done
-from miqd_builder.store.schema import table_path
+from miqd_builder.tables.schema import table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
-from pipelines.items import PlannedRecipe
-from pipelines.model_part import resolve_device, responses_lineage
-from pipelines.model_weights import stated_weights
+from pipelines.stages.items import PlannedRecipe
+from pipelines.stages.model_part import resolve_device, responses_lineage
+from pipelines.stages.model_weights import stated_weights
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def plan_label(config: RunConfig, task: Task) -> LabelPlan:
     Raises:
         ConfigError: as for :func:`plan_degrade`, or a model, its checkpoint or the recipe is wrong.
     """
-    from miqd_builder.zoo.cache import verified_file
+    from miqd_builder.zoo.weights.cache import verified_file
 
     recipe = PlannedRecipe.of(get_recipe(config.recipe))
     resolve_device(config.device)

@@ -8,24 +8,24 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from miqd_builder.errors import StoreError
-from miqd_builder.store.lineage import PartState
 from miqd_builder.store.lock import RunLock
 from miqd_builder.store.migration import migrate
 from miqd_builder.store.parts import is_done
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.record import CommandRecord, RunRecord, config_hash
-from miqd_builder.store.schema import table_path
+from miqd_builder.tables.lineage import PartState
+from miqd_builder.tables.schema import table_path
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, shipped_zoo
-from pipelines.degrade import degrade_part
-from pipelines.heartbeat import Heartbeat
-from pipelines.items import DegradePart, LabelPart, PlannedModel, RespondPart, ScorePart, WorkItem
-from pipelines.model_part import model_fingerprint, resolve_device, responses_lineage
-from pipelines.model_weights import model_weights
-from pipelines.open_schedulers import OpenSchedulers
 from pipelines.planning import LabelPlan, Plan
-from pipelines.respond import respond_part
-from pipelines.score import label_part, labels_lineage, score_part, scores_lineage, scores_state
+from pipelines.progress.heartbeat import Heartbeat
+from pipelines.schedulers.shared import OpenSchedulers
+from pipelines.stages.degrade import degrade_part
+from pipelines.stages.items import DegradePart, LabelPart, PlannedModel, RespondPart, ScorePart, WorkItem
+from pipelines.stages.model_part import model_fingerprint, resolve_device, responses_lineage
+from pipelines.stages.model_weights import model_weights
+from pipelines.stages.respond import respond_part
+from pipelines.stages.score import label_part, labels_lineage, score_part, scores_lineage, scores_state
 from pipelines.work import StageSummary, Work
 
 

@@ -13,11 +13,11 @@ from miqd_builder.store.keys import PartKey
 from miqd_builder.store.lock import RunLock
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.tasks import Task
-from pipelines.degrade import PartResult
-from pipelines.heartbeat import Heartbeat
-from pipelines.items import WorkItem
-from pipelines.progress import progress
+from pipelines.progress.bar import progress
+from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers import Report, Scheduler, Stage
+from pipelines.stages.degrade import PartResult
+from pipelines.stages.items import WorkItem
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipelines import cli
+from pipelines.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
-from miqd_builder.store.schema import ORIGINAL
+from miqd_builder.tables.schema import ORIGINAL
 
 Rows = list[dict[str, Any]]
 

@@ -17,10 +17,10 @@ from miqd_builder.formats.contract import Format, Sources
 from miqd_builder.formats.labels import RECIPE
 from miqd_builder.formats.registry import format_code, reader_of
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import ImportedLabelsLineage
 from miqd_builder.store.parts import is_done, read_footer, read_part, write_part
 from miqd_builder.store.record import CommandRecord, RunRecord
-from miqd_builder.store.schema import LABELS, table_path
+from miqd_builder.tables.lineage import ImportedLabelsLineage
+from miqd_builder.tables.schema import LABELS, table_path
 from miqd_builder.tasks import Task
 
 SOURCES_PER_PART = 100

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 import degradations
-from miqd_builder.store.schema import LABELS, image_path
+from miqd_builder.tables.schema import LABELS, image_path
 from miqd_builder.tasks import Task
 
 RECIPE = "published"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from miqd_builder.errors import ConfigError
 from miqd_builder.labeling.recipes import Recipe
-from miqd_builder.store.schema import LABELS, SCORE_COLUMNS
+from miqd_builder.tables.schema import LABELS, SCORE_COLUMNS
 
 Matrix = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
 from miqd_builder.errors import ConfigError, did_you_mean
-from miqd_builder.labeling import measures
+from miqd_builder.labeling import agreement as measures
 from miqd_builder.registry import Registry
 from miqd_builder.yaml_files import read_mapping
 
@@ -30,9 +30,9 @@ class Recipe(BaseModel):
         name: what labels say in their ``recipe`` column.
         version: raised whenever the same responses would give other labels.
         class_consistency: how two answers of a classifier are compared: a name in
-            :data:`~miqd_builder.labeling.measures.CLASS_CONSISTENCIES` or ``package.module:function``.
+            :data:`~miqd_builder.labeling.agreement.CLASS_CONSISTENCIES` or ``package.module:function``.
         detection_score: what is read off the average precision of an image: a name in
-            :data:`~miqd_builder.labeling.measures.DETECTION_SCORES` or ``package.module:function``.
+            :data:`~miqd_builder.labeling.agreement.DETECTION_SCORES` or ``package.module:function``.
         reference_score: detections on the original with at least this score are the reference of consistency.
         composite_consistency: share of consistency in the composite; accuracy has the rest.
     """

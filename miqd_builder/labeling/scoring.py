@@ -10,12 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.labeling.classification import score_classes
-from miqd_builder.labeling.detection import score_detections
+from miqd_builder.labeling.classifiers import score_classes
+from miqd_builder.labeling.detectors import score_detections
 from miqd_builder.labeling.recipes import Recipe
-from miqd_builder.labeling.segmentation import score_segmentations
+from miqd_builder.labeling.segmenters import score_segmentations
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.schema import ORIGINAL, SCORE_COLUMNS, SCORES
+from miqd_builder.tables.schema import ORIGINAL, SCORE_COLUMNS, SCORES
 from miqd_builder.tasks import Task
 
 Columns = dict[str, NDArray[np.float64]]

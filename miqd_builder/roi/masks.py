@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
-from miqd_builder.images import decode_image
 from miqd_builder.sources import SourceImage, SourceSet
+from miqd_builder.sources.images import decode_image
 
 
 def check(config: RoiConfig, sources: SourceSet) -> None:

@@ -15,10 +15,10 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.zoo.cache import file_sha256, verified_file
-from miqd_builder.zoo.checkpoint import read_state_dict
 from miqd_builder.zoo.entry import Checkpoint, ModelEntry
-from miqd_builder.zoo.weights import load_weights
+from miqd_builder.zoo.weights.cache import file_sha256, verified_file
+from miqd_builder.zoo.weights.checkpoint import read_state_dict
+from miqd_builder.zoo.weights.loading import load_weights
 
 MASS = 0.6
 """Share of the attention that the region holds, as in DINO's own visualisation."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.images import IMAGE_SUFFIXES
+from miqd_builder.sources.images import IMAGE_SUFFIXES
 
 MAX_ID_BYTES = 200
 """Longest id in UTF-8: it names a folder, and is the beginning of file names."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.images import PILLOW_LIMIT, open_image
 from miqd_builder.responses import Segmentation
+from miqd_builder.sources.images import PILLOW_LIMIT, open_image
 from miqd_builder.tasks import Task
 
 IGNORED = 255

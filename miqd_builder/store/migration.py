@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from miqd_builder.store.candidates import write_candidates
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import VariantsLineage
 from miqd_builder.store.parts import read_footer, read_part, write_part
 from miqd_builder.store.record import LAYOUT, RunRecord
-from miqd_builder.store.schema import table_path
+from miqd_builder.tables.candidates import write_candidates
+from miqd_builder.tables.lineage import VariantsLineage
+from miqd_builder.tables.schema import table_path
 
 _PSNRS = "candidate_psnrs"
 

@@ -1,4 +1,4 @@
-"""Parquet parts whose footer says what they were made from (:mod:`miqd_builder.store.lineage`)."""
+"""Parquet parts whose footer says what they were made from (:mod:`miqd_builder.tables.lineage`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from miqd_builder.errors import StoreError
 from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import Lineage, PartState, compact_json, content_hash, from_json, to_json
+from miqd_builder.tables.lineage import Lineage, PartState, compact_json, content_hash, from_json, to_json
 
 ROW_GROUP_BYTES = 64 * 2**20
 """Row groups are cut at this size in memory, below the 100 MB that viewers of Parquet data sets ask for."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import decode_table, encode_table
-from miqd_builder.store.schema import QUARANTINE
+from miqd_builder.tables.schema import QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)

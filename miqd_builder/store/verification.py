@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from miqd_builder.errors import MiqdError
-from miqd_builder.images import decode_png
+from miqd_builder.sources.images import decode_png
 from miqd_builder.store.checksum import is_sealed
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
 from miqd_builder.store.parts import Footer, decode_table, read_footer, read_part
 from miqd_builder.store.record import NAME, RunRecord
-from miqd_builder.store.schema import CANDIDATES, LABELS, QUARANTINE, RESPONSES, SCORES, part_name, table_path, variants_schema
+from miqd_builder.tables.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
+from miqd_builder.tables.schema import CANDIDATES, LABELS, QUARANTINE, RESPONSES, SCORES, part_name, table_path, variants_schema
 
 TABLES = ("candidates", "variants", "responses", "scores", "labels")
 AGAIN = "delete it and run again"

@@ -15,7 +15,7 @@ from miqd_builder.zoo.fingerprint import check_entry
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
-    from miqd_builder.zoo.precision import Precision
+    from miqd_builder.zoo.adapters.precision import Precision
 
 
 def precision_of(entry: ModelEntry, wanted: Precision) -> Precision:

@@ -8,10 +8,10 @@ from typing import Any
 
 from miqd_builder.errors import StaleCodeError
 from miqd_builder.user_code import source_sha256
+from miqd_builder.zoo.adapters.mm_config import DISTRIBUTIONS, find_config, own_imports, read_config
 from miqd_builder.zoo.backends import BACKENDS, backend_of
-from miqd_builder.zoo.cache import checkpoint_file, file_sha256
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.mm_config import DISTRIBUTIONS, find_config, own_imports, read_config
+from miqd_builder.zoo.weights.cache import checkpoint_file, file_sha256
 
 ADAPTER_VERSION = 1
 """Raise it when an adapter changes so that the same model answers differently."""

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 import degradations
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.lineage import ImportedLabelsLineage
 from miqd_builder.store.parts import write_part
 from miqd_builder.store.record import RunRecord
-from miqd_builder.store.schema import LABELS, image_path, table_path
+from miqd_builder.tables.lineage import ImportedLabelsLineage
+from miqd_builder.tables.schema import LABELS, image_path, table_path
 
 
 def write_labels(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import degradations
-from miqd_builder.contact_sheet import contact_sheet
+from degradations.contact_sheet import contact_sheet
 from tests.degradations.pictures import ellipse, scene
 
 

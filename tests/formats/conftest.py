@@ -13,9 +13,9 @@ from miqd_builder.audit.statistics import labels_table
 from miqd_builder.config import load_run
 from miqd_builder.formats.registry import format_of
 from miqd_builder.store.folder import RunFolder
-from pipelines.export import Split, export_run, recorded_config
 from pipelines.planning import plan_label
 from pipelines.run import run_label
+from pipelines.stages.export import Split, export_run, recorded_config
 from tests.conftest import make_data_set, toy_entry, write_run, write_zoo
 
 PUBLISHED_TASKS = ("cls", "det", "ins")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miqd_builder.images import decode_png
-from pipelines.export_part import place
+from miqd_builder.sources.images import decode_png
+from pipelines.stages.export_part import place
 from tests.conftest import Outcome
 from tests.formats.conftest import PUBLISHED_TASKS, Labelled, label
 

@@ -6,7 +6,7 @@ import pytest
 
 import degradations
 from miqd_builder.formats.miqd.published import split_image_name, stem
-from miqd_builder.formats.splits import validation_sources
+from miqd_builder.tables.splits import validation_sources
 
 IDS = [f"ILSVRC2012_val_{n:08d}" for n in range(200)]
 

@@ -25,12 +25,12 @@ from miqd_builder.sources.base import SourceImage
 from miqd_builder.sources.truth import ClassLabel
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
-from miqd_builder.store.schema import LABELS
+from miqd_builder.tables.schema import LABELS
 from pipelines.context import open_context
-from pipelines.export import recorded_config
-from pipelines.export_part import export_part
-from pipelines.items import ExportPart
-from pipelines.progress import progress
+from pipelines.progress.bar import progress
+from pipelines.stages.export import recorded_config
+from pipelines.stages.export_part import export_part
+from pipelines.stages.items import ExportPart
 from tests.conftest import ROOT, Outcome, make_data_set, toy_entry, write_run, write_zoo
 from tests.formats.conftest import Labelled, label
 

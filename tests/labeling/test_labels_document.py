@@ -13,8 +13,8 @@ from miqd_builder.labeling.recipes import RECIPES
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections
 from miqd_builder.sources import Annotations, SourceImage
-from miqd_builder.store.response_table import Answer, responses_table
-from miqd_builder.store.schema import VARIANTS
+from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.schema import VARIANTS
 from tests.conftest import ROOT
 
 TRUTH = Annotations(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), [(0, 0, 20, 20)])

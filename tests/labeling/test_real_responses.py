@@ -10,7 +10,7 @@ import pytest
 from miqd_builder.config import load_run
 from miqd_builder.responses import Detections
 from miqd_builder.sources import open_source
-from miqd_builder.store.response_table import iterate_detections
+from miqd_builder.tables.responses import iterate_detections
 from tests.conftest import ROOT, SHARED
 from tests.labeling.coco_reference import coco_precision
 

@@ -15,12 +15,12 @@ from scipy.spatial.distance import jensenshannon
 
 from miqd_builder import registry, user_code
 from miqd_builder.errors import ConfigError, StaleCodeError
-from miqd_builder.labeling.measures import ClassAnswers, jensen_shannon
+from miqd_builder.labeling.agreement import ClassAnswers, jensen_shannon
 from miqd_builder.labeling.recipes import RECIPES, Recipe, get_recipe
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections
 from miqd_builder.sources import Annotations, ClassLabel, SourceImage
-from miqd_builder.store.response_table import Answer, responses_table
+from miqd_builder.tables.responses import Answer, responses_table
 
 
 def stored(probabilities: NDArray[np.float64]) -> ClassAnswers:

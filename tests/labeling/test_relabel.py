@@ -95,17 +95,17 @@ def test_scores_of_another_recipe_never_get_into_the_labels(
     miqd, run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One part can't be scored by the new recipe: its labels say that the model is missing, not what the old recipe said."""
-    import pipelines.score
+    import pipelines.stages.score
 
     assert miqd("label", "--task", "det", "--run", run_file).code == 0
-    score = pipelines.score.score_responses
+    score = pipelines.stages.score.score_responses
 
     def fails_once(task, responses, *rest):
         if "scene_2" in responses["source_id"].to_pylist():
             raise RuntimeError("lost")
         return score(task, responses, *rest)
 
-    monkeypatch.setattr(pipelines.score, "score_responses", fails_once)
+    monkeypatch.setattr(pipelines.stages.score, "score_responses", fails_once)
     assert miqd("label", "--task", "det", "--run", run_file, "--recipe", "soft_v1").code == 2
     rows = labels(tmp_path / "out", "det")
     assert {row["n_models"] for row in rows if row["source_id"] in ("scene_2", "scene_3")} == {0}

@@ -16,7 +16,7 @@ from miqd_builder.errors import InvalidResponsesError
 from miqd_builder.labeling.response_checks import check_responses
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer, read_part, write_part
-from miqd_builder.store.schema import RESPONSES
+from miqd_builder.tables.schema import RESPONSES
 from tests.conftest import part_bytes
 
 HEIGHT, WIDTH = 40, 60

@@ -15,8 +15,8 @@ from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections, Segmentation, decode_masks, encode_masks
 from miqd_builder.sources import Annotations, ClassLabel, SourceImage
-from miqd_builder.store.response_table import Answer, iterate_detections, responses_table
-from miqd_builder.store.schema import SCORES, VARIANTS
+from miqd_builder.tables.responses import Answer, iterate_detections, responses_table
+from miqd_builder.tables.schema import SCORES, VARIANTS
 
 RECIPE = get_recipe("miqd_v1")
 TRUTH = Annotations(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), [(0, 0, 20, 20)])

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from miqd_builder.labeling.segmentation import ReferenceMap, mean_iou, score_segmentations
+from miqd_builder.labeling.segmenters import ReferenceMap, mean_iou, score_segmentations
 from miqd_builder.responses import Segmentation, encode_map, encode_masks
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.label_maps import LabelMap
-from miqd_builder.store.response_table import Answer, iterate_segmentations, responses_table
+from miqd_builder.tables.responses import Answer, iterate_segmentations, responses_table
 
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 PAIRS = SIZES.flatmap(lambda size: st.tuples(*[arrays(np.int32, size, elements=st.integers(-1, 4))] * 2))

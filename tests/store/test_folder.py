@@ -56,7 +56,7 @@ def test_unknown_file_system() -> None:
 def test_missing_package_names_the_extra() -> None:
     """In a process of its own, in which s3fs can't be imported."""
     code = "import sys; sys.modules['s3fs'] = None; sys.argv = ['miqd', 'status', '--out', 's3://bucket/run']\n"
-    code += "from pipelines.cli import main; main()"
+    code += "from pipelines.cli.main import main; main()"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr == (

@@ -13,8 +13,8 @@ import pytest
 from miqd_builder.store import many_files
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.footers import Footers
-from miqd_builder.store.lineage import ScoresLineage, content_hash
 from miqd_builder.store.parts import PartStamp, read_footer, write_part
+from miqd_builder.tables.lineage import ScoresLineage, content_hash
 
 TABLE = "scores/task=det"
 NAMES = [f"{TABLE}/model={model}/part-{part:05d}.parquet" for model in "ab" for part in range(3)]

@@ -12,14 +12,14 @@ import pytest
 
 from miqd_builder.errors import StoreError
 from miqd_builder.store import migration
-from miqd_builder.store.candidates import read_candidates
 from miqd_builder.store.checksum import BLANK, KEY, seal
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.migration import migrate
 from miqd_builder.store.parts import encode_table, read_footer, read_part
 from miqd_builder.store.record import LAYOUT, CommandRecord, RunRecord
-from miqd_builder.store.schema import table_path
 from miqd_builder.store.verification import verify_folder
+from miqd_builder.tables.candidates import read_candidates
+from miqd_builder.tables.schema import table_path
 
 VARIANTS = "variants/*.parquet"
 

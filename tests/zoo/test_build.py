@@ -11,8 +11,8 @@ import torch
 
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Detections
+from miqd_builder.zoo.adapters.categories import COCO_CATEGORY_IDS, category_ids_of
 from miqd_builder.zoo.build import build
-from miqd_builder.zoo.categories import COCO_CATEGORY_IDS, category_ids_of
 from miqd_builder.zoo.entry import ModelEntry
 from tests.zoo.small_models import SMALL_MODELS
 

@@ -10,10 +10,10 @@ import yaml
 
 from miqd_builder.config import load_run
 from miqd_builder.zoo.catalog import Catalog, load_zoo
+from miqd_builder.zoo.check.contract import contract_problem
+from miqd_builder.zoo.check.measurement import eager, smaller
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.measurement import eager, smaller
 from miqd_builder.zoo.refresh.choice import choices
-from miqd_builder.zoo.verification import contract_problem
 from pipelines.context import shipped_zoo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +91,7 @@ def test_what_cannot_be_fetched_says_what_to_do(catalog: Catalog) -> None:
 
 
 def test_every_config_is_in_the_installed_package(catalog: Catalog) -> None:
-    from miqd_builder.zoo.mm_config import find_config
+    from miqd_builder.zoo.adapters.mm_config import find_config
 
     for entry in catalog:
         if entry.backend in ("mmdet", "mmpretrain"):

@@ -15,7 +15,7 @@ from miqd_builder.formats.miqd import published
 from miqd_builder.formats.miqd.reading import read_labels
 from miqd_builder.formats.miqd.writing import label_csvs, split_csv
 from miqd_builder.sources import SourceImage
-from miqd_builder.store.schema import image_path
+from miqd_builder.tables.schema import image_path
 from miqd_builder.tasks import Task
 
 

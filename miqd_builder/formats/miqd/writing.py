@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from miqd_builder.formats.miqd.published import AP_COLUMNS, CLS_COLUMNS, IMAGE_COLUMN, MEASURES, MODEL_PREFIX
-from miqd_builder.store.schema import image_path
+from miqd_builder.tables.schema import image_path
 
 SPLIT_COLUMNS = {"cls": ("Image Name", "Category", "Quality Score"), "det": ("Image Index",), "ins": ("Image Index",)}
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from miqd_builder.responses import Response
+from miqd_builder.zoo.adapters.precision import Precision, use_bfloat16
 from miqd_builder.zoo.adapters.stopwatch import Stopwatch
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.precision import Precision, use_bfloat16
 
 RGBImage = NDArray[np.uint8]
 
@@ -83,7 +83,7 @@ class BatchedAdapter(Adapter):
     one size when the memory runs out on them.
 
     Attributes:
-        features: the network's method that may run in bfloat16 (see :func:`~miqd_builder.zoo.precision.use_bfloat16`).
+        features: the network's method that may run in bfloat16 (see :func:`~miqd_builder.zoo.adapters.precision.use_bfloat16`).
     """
 
     cpu_group: ClassVar[int] = 1

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from miqd_builder.responses import Classification, Response
 from miqd_builder.zoo.adapters.base import BatchedAdapter, BuildOptions, Prepared, RGBImage
+from miqd_builder.zoo.adapters.preprocess import ClassifierInput
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.preprocess import ClassifierInput
 
 
 class Classifier(BatchedAdapter):

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Detections, Response
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
-from miqd_builder.zoo.categories import category_ids_of
+from miqd_builder.zoo.adapters.categories import category_ids_of
+from miqd_builder.zoo.adapters.mm_config import OpenMMLabModel, build_network
+from miqd_builder.zoo.adapters.mm_pipeline import build_pipeline
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.mm_config import OpenMMLabModel, build_network
-from miqd_builder.zoo.mm_pipeline import build_pipeline
-from miqd_builder.zoo.weights import load_weights
+from miqd_builder.zoo.weights.loading import load_weights
 
 MASK_MODULES = {"mask_head", "panoptic_head", "panoptic_fusion_head", "mask_branch"}
 """Names that mmdet's instance segmenters give the part that makes masks."""

@@ -11,11 +11,11 @@ import torch
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Classification, Response
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
+from miqd_builder.zoo.adapters.mm_config import OpenMMLabModel, build_network
+from miqd_builder.zoo.adapters.mm_pipeline import build_pipeline
+from miqd_builder.zoo.adapters.preprocess import ClassifierInput, missing_fields
 from miqd_builder.zoo.entry import ModelEntry, Preprocess
-from miqd_builder.zoo.mm_config import OpenMMLabModel, build_network
-from miqd_builder.zoo.mm_pipeline import build_pipeline
-from miqd_builder.zoo.preprocess import ClassifierInput, missing_fields
-from miqd_builder.zoo.weights import load_weights
+from miqd_builder.zoo.weights.loading import load_weights
 
 
 def build(entry: ModelEntry, options: BuildOptions) -> Adapter:

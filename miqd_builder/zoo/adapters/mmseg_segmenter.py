@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
-from miqd_builder.zoo.categories import segment_ids_of
+from miqd_builder.zoo.adapters.categories import segment_ids_of
+from miqd_builder.zoo.adapters.mm_config import OpenMMLabModel, build_network
+from miqd_builder.zoo.adapters.mm_pipeline import build_pipeline
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.mm_config import OpenMMLabModel, build_network
-from miqd_builder.zoo.mm_pipeline import build_pipeline
-from miqd_builder.zoo.weights import load_weights
+from miqd_builder.zoo.weights.loading import load_weights
 
 
 def build(entry: ModelEntry, options: BuildOptions) -> Adapter:

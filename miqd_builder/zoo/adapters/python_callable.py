@@ -8,8 +8,8 @@ from miqd_builder import user_code
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions, RGBImage
-from miqd_builder.zoo.cache import verified_file
 from miqd_builder.zoo.entry import ModelEntry
+from miqd_builder.zoo.weights.cache import verified_file
 
 RESPONSE_OF_TASK: dict[str, type[Response]] = {
     "cls": Classification,

@@ -14,10 +14,10 @@ from torch import nn
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions
 from miqd_builder.zoo.adapters.classifier import Classifier
-from miqd_builder.zoo.checkpoint import StateDict
+from miqd_builder.zoo.adapters.preprocess import ClassifierInput
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.preprocess import ClassifierInput
-from miqd_builder.zoo.weights import load_weights
+from miqd_builder.zoo.weights.checkpoint import StateDict
+from miqd_builder.zoo.weights.loading import load_weights
 
 
 def build(entry: ModelEntry, options: BuildOptions) -> Adapter:

@@ -18,9 +18,9 @@ from ultralytics.utils import ROOT, nms, ops
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import MAX_DETECTIONS, Detections, Response
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
-from miqd_builder.zoo.categories import category_ids_of
+from miqd_builder.zoo.adapters.categories import category_ids_of
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.weights import load_weights
+from miqd_builder.zoo.weights.loading import load_weights
 
 INPUT_SIZE = 640
 """Longer side of the image in the network, in pixels."""

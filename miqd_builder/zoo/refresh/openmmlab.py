@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.zoo.mm_config import DISTRIBUTIONS
+from miqd_builder.zoo.adapters.mm_config import DISTRIBUTIONS
 from miqd_builder.zoo.refresh.choice import Choice
 
 METRICS = {"cls": ("Top 1 Accuracy", "top1"), "det": ("box AP", "box_AP"), "ins": ("mask AP", "mask_AP")}

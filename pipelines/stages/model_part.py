@@ -1,0 +1,235 @@
+"""One model's part of ``responses``, from what an earlier run left to the file that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from miqd_builder.errors import ConfigError, MiqdError, StaleCodeError, StoreError, UnreadableImageError
+from miqd_builder.responses import Response
+from miqd_builder.sources import SourceImage
+from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
+from miqd_builder.store.quarantine import Failure, write_failures
+from miqd_builder.tables.lineage import ResponsesLineage
+from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.schema import ORIGINAL, table_path
+from miqd_builder.tasks import Task
+from miqd_builder.zoo.build import build, precision_of
+from miqd_builder.zoo.entry import ModelEntry
+from pipelines.context import Context, fingerprint_of, reusable_rows
+from pipelines.stages.degrade import FATAL, PartResult
+from pipelines.stages.items import PlannedModel
+from pipelines.stages.variant_images import Named, PartImages
+
+if TYPE_CHECKING:
+    from miqd_builder.zoo.adapters.base import Adapter
+
+Key = tuple[str, str]
+_adapters: dict[str, Adapter] = {}
+"""Models that this process holds, the oldest first."""
+
+
+def responses_lineage(context: Context, task: Task, ids: Sequence[str], entry: ModelEntry) -> ResponsesLineage:
+    """What a model's responses to these sources depend on."""
+    return ResponsesLineage(
+        task=task,
+        model=model_fingerprint(context, task, entry),
+        sources=context.once(("sources", task, *ids), lambda: _source_fingerprints(context, task, ids)),
+        distortions=context.planned.distortions,
+        degradations=context.names_fingerprint,
+    )
+
+
+def class_index(source: SourceImage) -> int | None:
+    """Return the class that an image is labelled with; None without one."""
+    truth = source.truth_for("cls")
+    return None if truth is None else truth.index
+
+
+def _source_fingerprints(context: Context, task: Task, ids: Sequence[str]) -> dict[str, str]:
+    return {source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)}
+
+
+def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> str:
+    return fingerprint_of(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
+
+
+def model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
+    """Hash of the model and of what its classes mean."""
+    return context.once(("model", task, entry.name), lambda: _model_fingerprint(context, task, entry))
+
+
+def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
+    categories = "" if task == "cls" else str(context.sources.category_ids)
+    # Predictions in full precision keep the fingerprint that they had before there was another one.
+    precision = precision_of(entry, context.config.precision)
+    reduced = () if precision == "float32" else (precision,)
+    return fingerprint_of(context.entry_fingerprint(entry), categories, *reduced)
+
+
+def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry) -> Footer | None:
+    """Return the footer of a model's part of ``responses``; None where it isn't there."""
+    return read_footer(context.folder, table_path("responses", part, task=task, model=entry.name))
+
+
+class ModelPart:
+    """One model's part of ``responses`` in the making: what it said before, what it still has to see, and what it says now."""
+
+    def __init__(self, context: Context, part: int, planned: PlannedModel, images: PartImages) -> None:
+        self.context, self.part, self.planned = context, part, planned
+        self.entry, self.lineage, self.task = planned.entry, planned.lineage, planned.lineage.task
+        self.name = table_path("responses", part, task=self.task, model=self.entry.name)
+        self.order = [(i, name) for i in self.lineage.sources for name in (ORIGINAL, *context.names)]
+        self.footer: Footer | None = read_footer(context.folder, self.name)
+        self.old = read_part(context.folder, self.name) if self.footer else None
+        keys = _keys(self.old) if self.old is not None else []
+        self.kept = reusable_rows(keys, self.footer.lineage if self.footer else None, self.lineage)
+        self.answers: list[Answer] = []
+        self.failures: list[Failure] = []
+        self.broken: Exception | None = None
+        self._images = images
+        self._accepted: dict[str, bool] = {}
+
+    def accepts(self, source_id: str, height: int, width: int) -> bool:
+        """Tell whether a source and its ground truth are what the run was planned with; one that isn't costs its rows.
+
+        Args:
+            source_id: of the clean image.
+            height, width: of its pixels.
+        """
+        if source_id not in self._accepted:
+            self._accepted[source_id] = self._check(source_id, height, width)
+        return self._accepted[source_id]
+
+    def _check(self, source_id: str, height: int, width: int) -> bool:
+        source = self.context.sources.by_id[source_id]
+        try:
+            if _source_fingerprint(self.context, self.task, source) != self.lineage.sources[source_id]:
+                raise UnreadableImageError(
+                    f"Image '{source.path.name}', its ROI mask or its label is not what it was when the run was planned: run "
+                    "the same command again."
+                )
+            source.check_truth(height, width)
+        except FATAL:
+            raise
+        except MiqdError as error:
+            self.lose(source_id, error)
+            return False
+        return True
+
+    def lose(self, source_id: str, error: MiqdError) -> None:
+        """Record what a source costs, if the model has yet to see any of its images."""
+        if self.wanted(source_id):
+            self.failures.append(Failure.of(error, stage="respond", source_id=source_id, model=self.entry.name))
+
+    def wanted(self, source_id: str) -> list[str]:
+        """Names of the images of one source that the model has yet to see."""
+        return [name for name in self._images.names(source_id) if (source_id, name) not in self.kept]
+
+    def adapter(self) -> Adapter | None:
+        """The built model; None if it couldn't be built, which is tried and recorded once a part.
+
+        Raises:
+            ConfigError: it can't be built as it is configured. On a cluster it may be the worker that lacks a file or a
+                package, so it counts as a failure there.
+        """
+        if self.broken is not None:
+            return None
+        try:
+            return _adapter(self.context, self.planned)
+        except (StoreError, StaleCodeError, MemoryError):
+            raise
+        except Exception as error:
+            if isinstance(error, ConfigError) and not self.context.config.joins_cluster:
+                raise
+            self.broken = error
+            self.failures.append(Failure.of(error, stage="respond", model=self.entry.name))
+            return None
+
+    def look(self, adapter: Adapter, source_id: str, images: list[Named]) -> None:
+        """Predict a batch; if it fails, each image alone, so that one image costs one row."""
+        try:
+            responses: list[Response | None] = list(adapter.predict([pixels for _, pixels in images]))
+        except FATAL:
+            raise
+        except Exception:
+            responses = [self._look_at_one(adapter, source_id, image) for image in images]
+        label = class_index(self.context.sources.by_id[source_id])
+        self.answers += [
+            Answer(source_id, name, response, label)
+            for (name, _), response in zip(images, responses, strict=True)
+            if response is not None
+        ]
+
+    def _look_at_one(self, adapter: Adapter, source_id: str, image: Named) -> Response | None:
+        _, pixels = image
+        try:
+            return adapter.predict([pixels])[0]
+        except FATAL:
+            raise
+        except Exception as error:
+            failure = Failure.of(error, stage="respond", source_id=source_id, model=self.entry.name)
+            if not any(f.source_id == failure.source_id and f.message == failure.message for f in self.failures):
+                self.failures.append(failure)
+            return None
+
+    def write(self, result: PartResult) -> None:
+        """Write the part: new answers and kept rows in canonical order."""
+        write_failures(self.context.folder, str(self.planned.key(self.part)), self.failures)
+        result.failures += len(self.failures)
+        result.computed += len(self.answers)
+        result.reused += len(self.kept)
+        table = responses_table(self.task, self.answers)
+        if self.old is not None and self.kept:
+            table = pa.concat_tables([table, self.old])
+        row_of: dict[Key, int] = {}
+        for row, key in enumerate(_keys(table)):
+            if row < len(self.answers) or key in self.kept:
+                row_of.setdefault(key, row)
+        table = table.take(pa.array([row_of[key] for key in self.order if key in row_of], pa.int64()))
+        complete = table.num_rows == len(self.order)
+        extra = {"precision": precision_of(self.entry, self.context.config.precision)}
+        write_part(self.context.folder, self.name, table, self.lineage, complete=complete, extra=extra)
+
+
+def _keys(table: pa.Table) -> list[Key]:
+    return list(zip(table["source_id"].to_pylist(), table["degradation"].to_pylist(), strict=True))
+
+
+def resolve_device(setting: str) -> str:
+    """Return cpu or cuda: ``auto`` means the GPU where there is one."""
+    if setting != "auto":
+        return setting
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _adapter(context: Context, planned: PlannedModel) -> Adapter:
+    """Return a built model; models of an earlier pass go once ``models_per_pass`` are held.
+
+    Raises:
+        StaleCodeError: its config, checkpoint or module is not what the run was planned with.
+    """
+    import torch
+
+    entry = planned.entry
+
+    device = resolve_device(context.config.device)
+    if device == "cpu":
+        # Workers are the parallelism; more threads would change the order of sums and so the last bits of the answers.
+        torch.set_num_threads(1)
+    key = f"{entry.name} {planned.lineage.model} {device}"
+    if key not in _adapters:
+        while len(_adapters) >= context.config.models_per_pass:
+            _adapters.pop(next(iter(_adapters)))
+        _adapters[key] = build(
+            entry,
+            device=device,
+            category_ids=context.sources.category_ids,
+            precision=context.config.precision,
+            expected=planned.fingerprint,
+        )
+    return _adapters[key]

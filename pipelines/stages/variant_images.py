@@ -1,0 +1,106 @@
+"""The images that models look at: the original and its degraded variants, read from the run folder or rendered again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+import degradations
+from miqd_builder.errors import UnreadableImageError
+from miqd_builder.roi import roi_mask
+from miqd_builder.sources import SourceImage
+from miqd_builder.sources.images import decode_png
+from miqd_builder.store.parts import read_part
+from miqd_builder.tables.candidates import read_candidates
+from miqd_builder.tables.schema import ORIGINAL, image_path, table_path
+from pipelines.context import Context
+
+BATCH_IMAGES = 64
+"""A multiple of what every back end shows its network at once."""
+BATCH_BYTES = 128 * 2**20
+"""Bound of a batch in memory; a worker holds three of them (``read_ahead``)."""
+
+Named = tuple[str, NDArray[np.uint8]]
+
+
+class PartImages:
+    """The images of one part, as its part of ``variants`` records them.
+
+    Attributes:
+        stored: whether they are read from the run folder; otherwise they are rendered again.
+
+    Args:
+        context: the run.
+        part: number of the part.
+
+    Raises:
+        StoreError: the part of ``variants`` is missing or damaged.
+    """
+
+    def __init__(self, context: Context, part: int) -> None:
+        self._context = context
+        self.stored = context.config.images == "png"
+        self._psnrs = read_candidates(context.folder, part)
+        self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
+        table = read_part(context.folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
+        for row in table.to_pylist():
+            self._hashes[row["source_id"]][row["degradation"]] = row["pixel_sha256"]
+
+    def names(self, source_id: str) -> list[str]:
+        """Return what there is of one source: the original and its variants; nothing for a source that couldn't be degraded."""
+        known = self._hashes.get(source_id, {})
+        return [ORIGINAL, *(name for name in self._context.names if name in known)] if known else []
+
+    def batches(self, source: SourceImage, names: Sequence[str]) -> Iterator[list[Named]]:
+        """Yield some images of one source, in batches of at most 64 images and 128 MB.
+
+        Args:
+            source: the clean image.
+            names: some of :meth:`names`, in their order.
+
+        Raises:
+            UnreadableImageError: the source or a stored image can't be read, or its pixels are not those in ``variants``.
+        """
+        hashes = self._hashes[source.source_id]
+        batch: list[Named] = []
+        for name, pixels in self._images(source, names):
+            if name != ORIGINAL and hashlib.sha256(pixels.tobytes()).hexdigest() != hashes[name]:
+                raise UnreadableImageError(
+                    f"The pixels of '{image_path(source.source_id, name)}' are not those of its row in variants."
+                )
+            batch.append((name, pixels))
+            if len(batch) == BATCH_IMAGES or (len(batch) + 1) * pixels.nbytes > BATCH_BYTES:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _images(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+        degraded = [name for name in names if name != ORIGINAL]
+        if ORIGINAL in names:
+            yield ORIGINAL, source.read()
+        yield from (self._decoded if self.stored else self._rendered)(source, degraded)
+
+    def _decoded(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+        for name in names:
+            path = f"images/{image_path(source.source_id, name)}"
+            try:
+                yield name, decode_png(self._context.folder.read(path))
+            except (FileNotFoundError, UnreadableImageError):
+                raise UnreadableImageError(
+                    f"'{path}' is missing or damaged: delete the variants part that lists it and run again."
+                ) from None
+
+    def _rendered(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
+        if not names:
+            return
+        config = self._context.config
+        image = source.read()
+        mask = roi_mask(config.roi, source, image)
+        psnrs = self._psnrs.get(source.source_id, {})
+        for variant in degradations.render(image, mask, source_id=source.source_id, seed=config.seed, names=names, psnrs=psnrs):
+            yield variant.degradation.name, variant.pixels
