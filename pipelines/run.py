@@ -47,7 +47,7 @@ def run_label(plans: Sequence[LabelPlan], schedulers: OpenSchedulers | None = No
         with OpenSchedulers() as own:
             return run_label(plans, own)
     first, *others = plans
-    with _start(plans, schedulers, device=resolve_device(first.context.config.device)) as work:
+    with _start(plans, schedulers, device=resolve_device(first.context.config.device), imports=("torch",)) as work:
         stages = _refused(plans)
         if first.degrade:
             stages.append(_degrade(first, work))
@@ -62,7 +62,7 @@ def run_label(plans: Sequence[LabelPlan], schedulers: OpenSchedulers | None = No
 
 
 @contextmanager
-def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str) -> Iterator[Work]:
+def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str, imports: tuple[str, ...] = ()) -> Iterator[Work]:
     """Take the run folder, record what is about to be done, and open the scheduler; in the end leave the folder in order.
 
     Raises:
@@ -88,7 +88,7 @@ def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str) ->
                 beats = [Heartbeat(folder, plan.command, models=plan.models, parts=plan.parts) for plan in plans]
                 for beat in beats:
                     stack.enter_context(beat)
-                scheduler = schedulers.get(config, device, folder)
+                scheduler = schedulers.get(config, device, folder, imports)
                 try:
                     yield Work(folder, scheduler, beats, lock)
                     for plan in plans:

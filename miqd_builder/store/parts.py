@@ -107,12 +107,19 @@ def encode_table(table: pa.Table, metadata: dict[str, str]) -> bytes:
 def decode_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
     """Return the rows of a file made by :func:`encode_table`.
 
+    Arrow's own threads take no part: one that lets go of ``data`` while the interpreter ends would abort the process.
+
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or lacks one of the columns.
     """
     if not is_sealed(data):
         raise ValueError("its bytes are not those that its checksum was made of")
-    return pq.read_table(pa.BufferReader(data), columns=columns).replace_schema_metadata(None)
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+        lacking = sorted(set(columns or ()) - set(file.schema_arrow.names))
+        if lacking:
+            raise ValueError(f"it has no column {lacking[0]}")
+        table = file.read(columns=columns, use_threads=False)
+    return table.select(columns or table.column_names).replace_schema_metadata(None)
 
 
 def read_footer(folder: RunFolder, name: str) -> Footer | None:

@@ -63,8 +63,9 @@ def join_cluster(address: str) -> Iterator[Client]:
     """
     from distributed import Client
 
-    # It would tell of a lost scheduler with a traceback; the run tells it in one line.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    # They would tell of a lost scheduler with a traceback; the run tells it in one line.
+    for name in ("distributed.client", "distributed.batched", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:

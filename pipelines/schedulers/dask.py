@@ -214,7 +214,7 @@ def _lost() -> LostSchedulerError:
 def open_local(wanted: Wanted) -> Iterator[Dask]:
     """Open the engine on a local cluster, which is started when there is a first item: a run with nothing to do starts none."""
     with ExitStack() as stack:
-        yield _Local(lambda: stack.enter_context(local_cluster(wanted.workers, wanted.device)))
+        yield _Local(lambda: stack.enter_context(local_cluster(wanted.workers, wanted.device, wanted.imports)))
 
 
 @contextmanager

@@ -22,11 +22,14 @@ class Wanted:
         workers: worker processes of a scheduler that starts them; None means one a GPU, or one a core without a GPU. Several
             workers can share a single GPU.
         device: cpu or cuda.
+        imports: packages that the work needs and that take long to import; a scheduler that starts processes can import them
+            once for all of them.
     """
 
     name: str
     workers: int | None
     device: str
+    imports: tuple[str, ...] = ()
 
 
 Opener: TypeAlias = Callable[[Wanted], AbstractContextManager[Engine]]
@@ -35,7 +38,12 @@ Opener: TypeAlias = Callable[[Wanted], AbstractContextManager[Engine]]
 
 @contextmanager
 def open_scheduler(
-    name: str, *, workers: int | None, device: str, worker_timeout: float = WORKER_TIMEOUT
+    name: str,
+    *,
+    workers: int | None,
+    device: str,
+    worker_timeout: float = WORKER_TIMEOUT,
+    imports: tuple[str, ...] = (),
 ) -> Iterator[Scheduler]:
     """Open ``inline``, ``dask`` (a local cluster), the cluster at an address, or what an installed package adds.
 
@@ -45,10 +53,11 @@ def open_scheduler(
             share a single GPU.
         device: cpu or cuda.
         worker_timeout: seconds to wait for a worker while there is none.
+        imports: packages that the work needs and that take long to import.
 
     Raises:
         ConfigError: there is no such scheduler, none answers at the address, or its workers don't fit.
     """
     opener: Opener = SCHEDULERS[scheme(name)]
-    with opener(Wanted(name, workers, device)) as engine:
+    with opener(Wanted(name, workers, device, imports)) as engine:
         yield Scheduler(engine, worker_timeout=worker_timeout)

@@ -24,8 +24,14 @@ class OpenSchedulers:
         self._open.clear()
         self._stack.__exit__(kind, error, trace)
 
-    def get(self, config: RunConfig, device: str, folder: RunFolder) -> Scheduler:
+    def get(self, config: RunConfig, device: str, folder: RunFolder, imports: tuple[str, ...] = ()) -> Scheduler:
         """Return the run file's scheduler, opened if it isn't yet and ready for a run folder.
+
+        Args:
+            config: the run file.
+            device: cpu or cuda.
+            folder: the run folder.
+            imports: see :class:`pipelines.schedulers.registry.Wanted`.
 
         Raises:
             ConfigError: no scheduler answers at the address, or its workers don't fit.
@@ -33,7 +39,11 @@ class OpenSchedulers:
         key = (config.scheduler, config.workers, device, config.worker_timeout)
         if key not in self._open:
             opened = open_scheduler(
-                config.scheduler, workers=config.workers, device=device, worker_timeout=config.worker_timeout
+                config.scheduler,
+                workers=config.workers,
+                device=device,
+                worker_timeout=config.worker_timeout,
+                imports=imports,
             )
             self._open[key] = self._stack.enter_context(opened)
         self._open[key].enter(folder)

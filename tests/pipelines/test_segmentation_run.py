@@ -157,8 +157,11 @@ def test_a_wrong_label_png_costs_one_image_and_is_retried(
     good = (labels / "scene_1.png").read_bytes()
     image.save(labels / "scene_1.png")
     assert miqd("label", "--task", "seg", "--run", seg_run).code == 2
-    assert f"degrade scene_1: UnreadableImageError: Label map {message}" in miqd("status", "--run", seg_run, "--failed").out
-    assert {row["source_id"] for row in read(tmp_path / "out", "labels/task=seg/*")} == {"scene_0", "scene_2", "scene_3"}
+    failed = miqd("status", "--run", seg_run, "--failed").out
+    assert f"respond scene_1 colours: UnreadableImageError: Label map {message}" in failed
+    rows = read(tmp_path / "out", "labels/task=seg/*")
+    assert {row["source_id"] for row in rows if row["n_models"]} == {"scene_0", "scene_2", "scene_3"}
+    assert {row["composite"] for row in rows if row["source_id"] == "scene_1"} == {None}
     (labels / "scene_1.png").write_bytes(good)
     assert miqd("label", "--task", "seg", "--run", seg_run).code == 0
     miqd("label", "--task", "seg", "--run", seg_run, "--out", tmp_path / "undisturbed")

@@ -88,7 +88,7 @@ def start_gated(tmp_path: Path, data: DataSet) -> tuple[subprocess.Popen[bytes],
     command = [sys.executable, "-m", "pipelines.cli.main", "label", "--task", "cls", "--run", str(run)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     folder = RunFolder(str(tmp_path / "out-cls"))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     command = CommandKey("label", "cls")
     while not (found := read_progress(folder)) or not found[command].running or found[command].stage != "respond":
         assert process.poll() is None and time.monotonic() < deadline, "the model was never asked"
