@@ -27,11 +27,11 @@ class Recipe(BaseModel):
     """How responses become labels.
 
     Attributes:
-        name: what labels say in their ``recipe`` column.
+        name: value of the column ``recipe`` in the labels.
         version: raised whenever the same responses would give other labels.
-        class_consistency: how two answers of a classifier are compared: a name in
+        class_consistency: how two predictions of a classifier are compared: a name in
             :data:`~miqd_builder.labeling.agreement.CLASS_CONSISTENCIES` or ``package.module:function``.
-        detection_score: what is read off the average precision of an image: a name in
+        detection_score: the figure of an image's average precision that is the score: a name in
             :data:`~miqd_builder.labeling.agreement.DETECTION_SCORES` or ``package.module:function``.
         reference_score: detections on the original with at least this score are the reference of consistency.
         composite_consistency: share of consistency in the composite; accuracy has the rest.
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
     reference_score: Share = 0.3
     composite_consistency: Share = 0.5
 
-    def fingerprint(self) -> str:
+    def content_hash(self) -> str:
         """Return a hash of all fields, and of the source of own functions as it is on disk now."""
         own = [measures.source_sha256(name) for name in self._functions]
         facts = json.dumps([self.model_dump(), own], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Train the demo detectors and instance segmenters, and ask them for detections.
+"""Train the demo detectors and instance segmenters, and run them.
 
 The models come from mmdet; the loop is ours: it feeds scenes from memory and needs neither files nor a runner.
 """
@@ -53,7 +53,7 @@ def train_detector(model: Any, scenes: Sequence[Scene], recipe: Recipe, *, with_
 def predict(model: Any, scenes: Sequence[Scene]) -> list[Detections]:
     """Return the detections of every scene; category ids are class labels + 1."""
     model.eval()
-    answers = []
+    predictions = []
     with torch.inference_mode():
         for scene in scenes:
             data = model.data_preprocessor({"inputs": [_tensor(scene.image)], "data_samples": [_sample(scene.image)]})
@@ -61,16 +61,16 @@ def predict(model: Any, scenes: Sequence[Scene]) -> list[Detections]:
             masks = found.masks.astype(bool) if "masks" in found else None
             boxes = found.bboxes if masks is None else boxes_around(masks)
             height, width = scene.image.shape[:2]
-            answers.append(
+            predictions.append(
                 Detections.from_raw(
                     height=height, width=width, boxes=boxes, scores=found.scores, category_ids=found.labels + 1, masks=masks
                 )
             )
-    return answers
+    return predictions
 
 
 def boxes_around(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Bounding boxes x1, y1, x2, y2 of masks ``(n, h, w)``; zeros for an empty mask. (SOLOv2 answers without boxes.)"""
+    """Bounding boxes x1, y1, x2, y2 of masks ``(n, h, w)``; zeros for an empty mask. (SOLOv2 predicts no boxes.)"""
     boxes = np.zeros((len(masks), 4), np.float32)
     for box, mask in zip(boxes, masks, strict=True):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

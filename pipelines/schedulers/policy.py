@@ -1,4 +1,4 @@
-"""The scheduler: which item goes when, how often it is tried, who is to blame, and how long to wait for a worker."""
+"""The scheduler: order of the items, attempts, blame for dead workers, and how long to wait for a worker."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from pipelines.schedulers.patience import Patience
 
 OnFailure = Callable[[Any, Exception], None]
 POLL_S = 0.5
-"""Seconds between two looks at the workers while nothing ends."""
+"""Seconds between two checks of the workers while nothing ends."""
 
 
 @dataclass(frozen=True)
 class _Try:
-    """One try of an item.
+    """One attempt at an item.
 
     Attributes:
         item: what to do.
-        number: of the try, from 1.
+        number: of the attempt, from 1.
         deaths: workers that died at it before.
-        alone: it may share no worker with others: if that one dies, it is to blame and nobody else.
+        alone: whether it must be the only item on its worker, so that it is to blame if the worker dies.
         avoid: workers that could not do it.
     """
 
@@ -172,7 +172,7 @@ class _Map:
             avoid = task.avoid | ({worker} - {""})
             self._waiting.appendleft(replace(task, item=again.item, number=task.number + 1, avoid=avoid))
         else:
-            # The parts of one that is split have a last try each, since this error may be another part's.
+            # The parts of a split item have one more attempt each, since the error may be another part's.
             self._give_up(again.item, again.error, _Try(again.item, ATTEMPTS, alone=True))
 
     def _settle_failure(self, task: _Try, error: Exception) -> None:
@@ -189,7 +189,7 @@ class _Map:
             task = replace(task, deaths=task.deaths + error.deaths)
             error = WorkerDiedError(task.deaths)
         if number < ATTEMPTS:
-            # Last, so that it holds nobody up.
+            # Last, so that it doesn't delay the other items.
             self._waiting.append(replace(task, number=number + 1, alone=True))
         else:
             self._give_up(task.item, error, _Try(task.item, alone=True))

@@ -1,4 +1,4 @@
-"""A run in a format: what is to be written, all parts of it, and what holds of the whole run."""
+"""Export a run in a format: all its parts, then the files of the whole run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ExportSummary:
         images: degraded images; 0 in a format of labels alone.
         new: degraded images that were not there before.
         train, val: sources of the splits.
-        left_out: sources in neither split, for want of ground truth.
+        left_out: sources in neither split, because they have no ground truth.
         failed: parts that failed, with their error.
     """
 
@@ -179,7 +179,7 @@ def _claim_images(context: Context, task: Task, to: Path, places: ImagePlaces) -
 def _exported_run(
     context: Context, task: Task, parts: Sequence[int], known: Mapping[str, tuple[bool, int]], split: Split
 ) -> ExportedRun:
-    """What the labels are and how the sources are split: those without accuracy are in neither if others have it."""
+    """Describe the labels and split the sources; those without accuracy are in neither split if others have it."""
     usable = sorted(i for i, (has_composite, _) in known.items() if has_composite) or sorted(known)
     val = validation_sources(usable, fraction=split.fraction, seed=split.seed)
     tables = [table_path("labels", part, task=task) for part in parts]

@@ -1,4 +1,4 @@
-"""One part of a run in a format: its images and label files. Files that are right already are kept."""
+"""Export one part of a run in a format: its images and label files. Existing files that are right are kept."""
 
 from __future__ import annotations
 

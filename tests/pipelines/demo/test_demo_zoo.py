@@ -111,7 +111,7 @@ def test_weights_survive_the_round_trip_in_half_precision(tmp_path, suffix):
 
 
 def test_average_precision_is_one_for_the_truth_and_less_for_shifted_boxes(scenes):
-    def answers(shift: float) -> list[Detections]:
+    def predictions(shift: float) -> list[Detections]:
         found = []
         for scene in scenes:
             boxes = np.array([(x + shift, y, x + w + shift, y + h) for x, y, w, h in (i.box for i in scene.instances)])
@@ -121,9 +121,9 @@ def test_average_precision_is_one_for_the_truth_and_less_for_shifted_boxes(scene
             found.append(Detections.from_raw(height=240, width=320, boxes=boxes, scores=scores, category_ids=ids, masks=masks))
         return found
 
-    assert average_precision(answers(0), scenes, with_masks=True) == pytest.approx(1)
-    assert 0.1 < average_precision(answers(6), scenes, with_masks=True) < 0.9
-    assert average_precision([answers(0)[0].above(0.95)] * 8, scenes, with_masks=True) == 0
+    assert average_precision(predictions(0), scenes, with_masks=True) == pytest.approx(1)
+    assert 0.1 < average_precision(predictions(6), scenes, with_masks=True) < 0.9
+    assert average_precision([predictions(0)[0].above(0.95)] * 8, scenes, with_masks=True) == 0
 
 
 def test_a_classifier_learns_eight_scenes(scenes):
@@ -168,6 +168,6 @@ def test_truth_for_training_fits_its_masks(scenes, scale, mirrored):
 @pytest.mark.parametrize("name", [entry.name for entry in load_zoo([ZOO]) if entry.task != "cls"])
 def test_an_image_without_objects_has_no_confident_detection(name):
     adapter = adapters.build(load_zoo([ZOO])[name], category_ids=range(1, 9))
-    (answer,) = adapter.predict([np.full((240, 320, 3), 128, np.uint8)])
-    assert isinstance(answer, Detections)
-    assert len(answer.above(0.3).scores) == 0
+    (prediction,) = adapter.predict([np.full((240, 320, 3), 128, np.uint8)])
+    assert isinstance(prediction, Detections)
+    assert len(prediction.above(0.3).scores) == 0
