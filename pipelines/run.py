@@ -21,7 +21,7 @@ from pipelines.planning import LabelPlan, Plan
 from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers.shared import OpenSchedulers
 from pipelines.stages.degrade import degrade_part
-from pipelines.stages.items import DegradePart, LabelPart, PlannedModel, RespondPart, ScorePart, WorkItem
+from pipelines.stages.items import DegradePart, LabelPart, PartItem, PlannedModel, RespondPart, ScorePart
 from pipelines.stages.model_part import model_hash, resolve_device, responses_lineage
 from pipelines.stages.model_weights import model_weights
 from pipelines.stages.respond import respond_part
@@ -82,7 +82,7 @@ def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str) ->
             record.note(CommandRecord(plan.command.command, plan.command.task, own.model_dump(mode="json"), hashes))
         record.write(folder)
         write_failures(folder, "source", _refused_files(plans))
-        running: Collection[WorkItem] = ()
+        running: Collection[PartItem] = ()
         try:
             with ExitStack() as stack:
                 beats = [Heartbeat(folder, plan.command, models=plan.models, parts=plan.parts) for plan in plans]

@@ -17,7 +17,7 @@ from pipelines.progress.bar import progress
 from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers import Report, Scheduler, Stage
 from pipelines.stages.degrade import PartResult
-from pipelines.stages.items import WorkItem
+from pipelines.stages.items import PartItem
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Work:
         return StageSummary(stage, parts, done_before, task=task if len(self.heartbeats) > 1 else None)
 
     def map(
-        self, stage: Stage, items: Sequence[WorkItem], summary: StageSummary, images: int, *, uses_device: bool = False
+        self, stage: Stage, items: Sequence[PartItem], summary: StageSummary, images: int, *, uses_device: bool = False
     ) -> StageSummary:
         """Run one stage's work items and complete its summary.
 
@@ -95,7 +95,7 @@ class Work:
         recorded = set(self.folder.list("quarantine/*-lost.parquet"))
         start = time.perf_counter()
 
-        def lose(item: WorkItem, error: Exception) -> None:
+        def lose(item: PartItem, error: Exception) -> None:
             for key in item.keys:
                 failure = Failure.of(error, stage=summary.stage, model=key.model or "")
                 write_failures(self.folder, _lost(key), [failure])

@@ -150,6 +150,6 @@ def _own(name: str) -> Any:
     return function
 
 
-def source_sha256(name: str) -> str:
+def function_sha256(name: str) -> str:
     """Return the hash of the module of an own function; empty for those of this project and where there is no file."""
     return (user_code.source_sha256(name.partition(":")[0]) or "") if ":" in name else ""

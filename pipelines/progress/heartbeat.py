@@ -22,7 +22,7 @@ from miqd_builder.errors import MiqdError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
 from miqd_builder.tasks import Task
-from pipelines.stages.items import WorkItem
+from pipelines.stages.items import PartItem
 
 FOLDER = "progress"
 SECONDS_BETWEEN_BEATS = 5.0
@@ -107,7 +107,7 @@ class Heartbeat:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._in_flight: Callable[[], Sequence[WorkItem]] = list
+        self._in_flight: Callable[[], Sequence[PartItem]] = list
         self._stage_start = 0.0
 
     def __enter__(self) -> Heartbeat:
@@ -122,7 +122,7 @@ class Heartbeat:
         self._write()
 
     @contextmanager
-    def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[WorkItem]]) -> Iterator[Callable[[int], None]]:
+    def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[PartItem]]) -> Iterator[Callable[[int], None]]:
         """Follow one stage; yields the function that counts its images.
 
         Args:

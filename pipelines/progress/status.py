@@ -141,9 +141,9 @@ def _wanted(commands: Iterable[RunProgress], alive: set[CommandKey]) -> _Wanted:
         for table in _tables(progress):
             wanted.parts[table].update(progress.parts)
         if progress.key in alive and progress.stage:
-            for task in progress.running:
-                for model in task["models"] or [""]:
-                    wanted.running[_table(progress, progress.stage, model)].add(task["part"])
+            for item in progress.running:
+                for model in item["models"] or [""]:
+                    wanted.running[_table(progress, progress.stage, model)].add(item["part"])
     return wanted
 
 

@@ -25,7 +25,7 @@ from miqd_builder.tasks import Task, check_task
 from pipelines.context import Context, open_context
 from pipelines.progress.bar import progress
 from pipelines.schedulers import open_scheduler
-from pipelines.stages.export_part import export_part, place
+from pipelines.stages.export_part import export_part, link_or_copy
 from pipelines.stages.items import ExportPart
 
 
@@ -134,7 +134,7 @@ def _write_parts(context: Context, items: Sequence[ExportPart], rows: int) -> tu
 
 def _write(to: Path, name: str, content: bytes | Path) -> None:
     if isinstance(content, Path):
-        place(content, to / name)
+        link_or_copy(content, to / name)
     else:
         RunFolder(str(to)).write(name, content)
 

@@ -80,7 +80,7 @@ class PlannedRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkItem:
+class PartItem:
     """One stage's work on one part.
 
     Attributes:
@@ -96,13 +96,13 @@ class WorkItem:
         """Names of the item: one key for each part of a table that it writes."""
         raise NotImplementedError
 
-    def split(self) -> Sequence[WorkItem]:
+    def split(self) -> Sequence[PartItem]:
         """Return smaller items that together are this one."""
         return (self,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DegradePart(WorkItem):
+class DegradePart(PartItem):
     """Render the degraded images of a part and write its part of ``variants``.
 
     Attributes:
@@ -113,12 +113,12 @@ class DegradePart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("degrade", self.part),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RespondPart(WorkItem):
+class RespondPart(PartItem):
     """Run some models on the images of a part and write their parts of ``responses``.
 
     Attributes:
@@ -129,16 +129,16 @@ class RespondPart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return tuple(model.key(self.part) for model in self.planned)
 
-    def split(self) -> Sequence[WorkItem]:
+    def split(self) -> Sequence[PartItem]:
         """Return an item for each model."""
         return [replace(self, planned=(model,)) for model in self.planned]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorePart(WorkItem):
+class ScorePart(PartItem):
     """Score one model's responses to a part.
 
     Attributes:
@@ -154,12 +154,12 @@ class ScorePart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("score", self.part, self.task, self.model),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelPart(WorkItem):
+class LabelPart(PartItem):
     """Aggregate the scores of a part over the models.
 
     Attributes:
@@ -174,12 +174,12 @@ class LabelPart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("label", self.part, self.task),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportPart(WorkItem):
+class ExportPart(PartItem):
     """Write the images and label files of a part in a format.
 
     Attributes:
@@ -196,5 +196,5 @@ class ExportPart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("export", self.part, self.task),)

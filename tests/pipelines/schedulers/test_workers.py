@@ -108,7 +108,7 @@ def test_caretaker_leaves_a_nanny_alone_that_is_starting_a_process() -> None:
     with one_worker() as (_, local):
         (nanny,) = local.workers.values()
         caretaker = Caretaker(local)
-        caretaker._looked -= 2
+        caretaker._checked -= 2
         caretaker.check()
         wait_for(lambda: not caretaker._busy, "the caretaker never ended")
         assert list(local.workers.values()) == [nanny]
