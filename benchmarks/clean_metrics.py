@@ -91,10 +91,10 @@ def measure_top1(model: Adapter, folder: Path) -> tuple[int, dict[str, float]]:
     hits: dict[bool, list[bool]] = {True: [], False: []}
     for chunk in _chunks(rows):
         images = [read_image(_find(folder, row["file"])) for row in chunk]
-        for row, image, answer in zip(chunk, images, model.predict(images), strict=True):
-            assert isinstance(answer, Classification)
+        for row, image, prediction in zip(chunk, images, model.predict(images), strict=True):
+            assert isinstance(prediction, Classification)
             hits[image.shape[:2] == (PRESCALED_SIDE, PRESCALED_SIDE)].append(
-                int(answer.probabilities.argmax()) == int(row["label"])
+                int(prediction.probabilities.argmax()) == int(row["label"])
             )
     return len(rows), {"top1": float(np.mean(hits[True])), "full": float(np.mean(hits[False]))}
 
@@ -105,10 +105,10 @@ def measure_ap(model: Adapter, truth: COCO, folder: Path) -> tuple[int, dict[str
     results: list[dict[str, object]] = []
     infos = truth.loadImgs(sorted(truth.getImgIds()))
     for chunk in _chunks(infos):
-        answers = model.predict([read_image(_find(folder, info["file_name"])) for info in chunk])
-        for info, answer in zip(chunk, answers, strict=True):
-            assert isinstance(answer, Detections)
-            results += coco_results(info["id"], answer)
+        predictions = model.predict([read_image(_find(folder, info["file_name"])) for info in chunk])
+        for info, prediction in zip(chunk, predictions, strict=True):
+            assert isinstance(prediction, Detections)
+            results += coco_results(info["id"], prediction)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(results), kind)
         evaluation.evaluate()
@@ -117,19 +117,19 @@ def measure_ap(model: Adapter, truth: COCO, folder: Path) -> tuple[int, dict[str
     return len(infos), {"AP": float(evaluation.stats[0]), "AP50": float(evaluation.stats[1])}
 
 
-def coco_results(image_id: int, answer: Detections) -> list[dict[str, object]]:
+def coco_results(image_id: int, prediction: Detections) -> list[dict[str, object]]:
     """Return detections in the form of COCO's result files."""
     rows: list[dict[str, object]] = []
-    for index in range(len(answer)):
-        x1, y1, x2, y2 = answer.boxes[index].tolist()
+    for index in range(len(prediction)):
+        x1, y1, x2, y2 = prediction.boxes[index].tolist()
         row: dict[str, object] = {
             "image_id": image_id,
-            "category_id": int(answer.category_ids[index]),
+            "category_id": int(prediction.category_ids[index]),
             "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "score": float(answer.scores[index]),
+            "score": float(prediction.scores[index]),
         }
-        if answer.masks is not None:
-            row["segmentation"] = {"size": [answer.height, answer.width], "counts": answer.masks[index].decode()}
+        if prediction.masks is not None:
+            row["segmentation"] = {"size": [prediction.height, prediction.width], "counts": prediction.masks[index].decode()}
         rows.append(row)
     return rows
 

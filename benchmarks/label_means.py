@@ -9,7 +9,7 @@ import argparse
 
 import duckdb
 
-from miqd_builder.audit.statistics import fingerprint, labels_table
+from miqd_builder.audit.statistics import point_statistics, stored_labels
 from miqd_builder.store.folder import RunFolder
 
 REGIONS = {"roi": "ROI stronger", "background": "background stronger"}
@@ -27,7 +27,7 @@ def main() -> None:
 
 def section(folder: RunFolder, task: str) -> list[str]:
     """Return the lines of one task's section."""
-    labels = labels_table(folder, task)
+    labels = stored_labels(folder, task)
     with duckdb.connect() as database:
         database.register("labels", labels)
         severities = database.execute(
@@ -42,7 +42,7 @@ def section(folder: RunFolder, task: str) -> list[str]:
         (counts,) = database.execute("select count(distinct source_id), max(n_models), min(n_models) from labels").fetchall()
     rows = [(f"whole image, severity {severity}", means) for severity, *means in severities]
     rows += [(title, regions[region]) for region, title in REGIONS.items() if region in regions]
-    numbers = fingerprint(folder, task)
+    numbers = point_statistics(folder, task)
     models = str(counts[1]) if counts[1] == counts[2] else f"{counts[2]} to {counts[1]}"
     return [
         f"### {task}",

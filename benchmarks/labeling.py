@@ -30,7 +30,7 @@ from miqd_builder.labeling.response_checks import check_responses
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, DetectionBatch, Detections
 from miqd_builder.sources import Annotations, ClassLabel, SourceImage
-from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.responses import Prediction, responses_table
 from miqd_builder.tables.schema import ORIGINAL, VARIANTS
 from miqd_builder.tasks import Task
 
@@ -168,7 +168,7 @@ def scoring(rng: np.random.Generator, task: Task) -> dict[str, Any]:
     sources = {str(i): source(rng, task, str(i)) for i in range(SOURCES)}
     keys = [(i, name) for i in sources for name in (ORIGINAL, *names)]
     labels = {i: label.index for i, image in sources.items() if (label := image.truth_for("cls"))}
-    responses = responses_table(task, [Answer(i, name, answer(rng, task), labels.get(i)) for i, name in keys])
+    responses = responses_table(task, [Prediction(i, name, prediction(rng, task), labels.get(i)) for i, name in keys])
     sizes = dict.fromkeys(sources, (HEIGHT, WIDTH))
     rates: dict[str, Any] = {"what": "5 of 1000 classes" if task == "cls" else "30 detections, 10 true"}
     repeat = 20 if task == "cls" else 1
@@ -199,8 +199,8 @@ def source(rng: np.random.Generator, task: Task, source_id: str) -> SourceImage:
     return SourceImage(source_id, Path(source_id), truth)
 
 
-def answer(rng: np.random.Generator, task: Task) -> Classification | Detections:
-    """A random response."""
+def prediction(rng: np.random.Generator, task: Task) -> Classification | Detections:
+    """A random prediction."""
     if task == "cls":
         odds = rng.random(1000) ** 30
         return Classification((odds / odds.sum()).astype(np.float32))

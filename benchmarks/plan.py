@@ -143,7 +143,7 @@ def make_finished_run(config: RunConfig) -> None:
 
 def make_part(folder: RunFolder, plan: LabelPlan, part: int) -> None:
     """Write one part of every table."""
-    context, recipe = plan.context, plan.recipe.fingerprint
+    context, recipe = plan.context, plan.recipe.content_hash
     ids = context.record.parts[part]
 
     def write(table: str, schema: pa.Schema, lineage: Lineage, model: str | None = None) -> PartState:
@@ -159,7 +159,7 @@ def make_part(folder: RunFolder, plan: LabelPlan, part: int) -> None:
     scores: dict[str, PartState | None] = {}
     for entry in plan.entries:
         made = write("responses", RESPONSES["cls"], responses_lineage(context, plan.task, ids, entry), entry.name)
-        lineage = ScoresLineage(responses=made, truth=context.truth_fingerprints(ids), recipe=recipe)
+        lineage = ScoresLineage(responses=made, truth=context.truth_hashes(ids), recipe=recipe)
         scores[entry.name] = write("scores", SCORES["cls"], lineage, entry.name)
     weights = {entry.name: 50.0 for entry in plan.entries}
     write("labels", LABELS["cls"], LabelsLineage(variants=state, scores=scores, weights=weights, recipe=recipe))

@@ -5,7 +5,7 @@
 For each task, in one process: all models of the zoo as one pass (what ``label`` does), and each model alone (the worst case,
 since no other shares its images). A repetition times the bare loop, ``label`` on stored PNG files and ``label --images none``
 one after the other, so that other work on the machine hits them alike; models are built before. ``label`` is the whole command
-on existing variants: reading or rendering, looking, writing responses, scores and labels. Ratios are of throughput, bare loop
+on existing variants: reading or rendering, inference, writing responses, scores and labels. Ratios are of throughput, bare loop
 = 1, medians of the repetitions: by processor time of this process (all threads), and by wall-clock time.
 """
 
@@ -141,11 +141,11 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
         for batch in PartImages(plan.context, part).batches(source, [ORIGINAL, *plan.context.names])
     ]
 
-    look(adapters, batches)
+    bare_loop(adapters, batches)
     timings = {"bare": Timing(), "png": Timing(), "none": Timing()}
     seconds: dict[str, Any] = {}
     for _ in range(repeats):
-        timings["bare"].run(lambda: look(adapters, batches))
+        timings["bare"].run(lambda: bare_loop(adapters, batches))
         for images, config in chosen.items():
             for table in ("responses", "scores", "labels"):
                 shutil.rmtree(Path(config.out) / table, ignore_errors=True)
@@ -166,8 +166,8 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
         print(f"    {images}: {spent}", flush=True)
 
 
-def look(adapters: Sequence[Adapter], batches: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
-    """The bare loop."""
+def bare_loop(adapters: Sequence[Adapter], batches: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
+    """Run every model on every batch, and nothing else."""
     for batch in batches:
         for adapter in adapters:
             adapter.predict(batch)

@@ -4,7 +4,7 @@
 
 Two measurements. First the scheduler alone: one task that does nothing for every part and pass of models (2,000 parts, 75
 models) through ``Scheduler.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
-memory, 40 classifiers that answer at once, so 50.2 million responses and scores and 1.25 million labels that are really
+memory, 40 classifiers that take no time, so 50.2 million responses and scores and 1.25 million labels that are really
 written; and the same command again, which has nothing to do. Memory is the highest resident memory, sampled twice a second:
 of this process (client and scheduler) and of the largest worker.
 """
@@ -44,17 +44,17 @@ MIB = 2**20
 
 
 class Instant:
-    """A classifier that answers by one pixel, with answers that are ready."""
+    """A classifier that predicts from one pixel, with predictions made beforehand."""
 
     num_classes = CLASSES
 
     def __init__(self, number: int) -> None:
         rows = np.random.default_rng(number).dirichlet(np.ones(CLASSES), 256).astype(np.float32)
-        self._answers = [Classification(row) for row in rows]
+        self._predictions = [Classification(row) for row in rows]
 
     def predict(self, images: Sequence[Any]) -> list[Response]:
-        """One answer an image."""
-        return [self._answers[image[0, 0, 0]] for image in images]
+        """One prediction an image."""
+        return [self._predictions[image[0, 0, 0]] for image in images]
 
 
 def make(entry: Any, options: Any, number: int) -> Instant:

@@ -10,10 +10,13 @@ from degradations import blur, digital, frost, imagenet_c, light, motion, noise,
 from degradations.definition import Distortion
 from degradations.errors import DegradationError, PluginError, RegistrationError, UnknownDegradationError
 from degradations.names import Degradation, names, parse, select
-from degradations.plugins import distortion, distortions, fingerprint, load_installed, load_plugin, plugin_modules
+from degradations.plugins import content_hash, distortion, distortions, load_installed, load_plugin, plugin_modules
 from degradations.quality import SEVERITIES, Ranking, psnr
 from degradations.registry import MIQD_DISTORTIONS, register
 from degradations.render import Variant, rank_candidates, render
+
+fingerprint = content_hash
+"""Former name of :func:`content_hash`."""
 
 __all__ = [
     "MIQD_DISTORTIONS",
@@ -28,7 +31,7 @@ __all__ = [
     "Variant",
     "distortion",
     "distortions",
-    "fingerprint",
+    "content_hash",
     "load_installed",
     "load_plugin",
     "names",

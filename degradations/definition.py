@@ -1,4 +1,4 @@
-"""What a distortion is, and what its definition and its results must be like."""
+"""The class of distortions, and the checks of a definition and of its results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Distortion:
         version: number of the algorithm; a higher one redoes what is stored.
         prepare: ``prepare(image)`` does what the candidates of an image share, once.
         ranked: the PSNRs of 12 candidates decide the five severities; if not, the candidates are severities 1..5.
-        source_sha256: hash of the file of a plug-in's function; empty for the project's own, whose ``version`` says enough.
+        source_sha256: hash of the file of a plug-in's function; empty for the project's own, for which ``version`` is enough.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What capture and storage do: less contrast, fewer pixels, JPEG, more saturation."""
+"""Distortions of capture and storage: contrast, pixelation, JPEG, saturation."""
 
 from __future__ import annotations
 

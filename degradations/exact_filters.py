@@ -1,6 +1,6 @@
 """Linear filters whose result is the same on every machine, bit for bit.
 
-A float sum depends on the order of its terms and on fused multiply-add, so OpenCV's filters answer a little differently on
+A float sum depends on the order of its terms and on fused multiply-add, so OpenCV's filters return slightly different values on
 different processors, and truncation to 8 bits turns that into different pixels. Here kernels are whole numbers, small enough
 for every partial sum over 8-bit pixels to be a whole number that the float type holds exactly: then neither order nor fusion
 matters.

@@ -1,4 +1,4 @@
-"""Frost on the window: a texture of ice grown from random numbers, not photographed."""
+"""Frost: a texture of ice generated from random numbers, in place of photographs."""
 
 from __future__ import annotations
 

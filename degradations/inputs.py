@@ -1,4 +1,4 @@
-"""What an image and a mask must be, checked before any work: a wrong array gets one line that says what came."""
+"""Checks of images and masks before any work: the error names what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_image(image: object, what: str = "image") -> Image:
     """Return ``image`` if it is a C-contiguous, non-empty uint8 ``(height, width, 3)`` array.
 
     Raises:
-        DegradationError: it is anything else; views with gaps are refused, ``np.ascontiguousarray`` mends them.
+        DegradationError: it is anything else; views with gaps are refused, pass them through ``np.ascontiguousarray``.
     """
     expected = "a C-contiguous uint8 RGB array of shape (height, width, 3)"
     good = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3

@@ -1,4 +1,4 @@
-"""Noise of the sensor: of every value, and of broken ones."""
+"""Sensor noise: Gaussian on every value, and impulse noise of broken pixels."""
 
 from __future__ import annotations
 

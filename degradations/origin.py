@@ -17,7 +17,7 @@ def is_ours(function: Callable[..., Any]) -> bool:
 
 
 def module_of(function: Callable[..., Any]) -> ModuleType | None:
-    """Return what is in memory now under the name of the function's module."""
+    """Return the module that is in memory now under the name of the function's module."""
     return sys.modules.get(function.__module__)
 
 
@@ -38,7 +38,7 @@ def source_sha256(function: Callable[..., Any]) -> str:
 
 
 def _read(module: ModuleType | None, file: str) -> bytes:
-    """Ask the module's loader, which knows the bytes if they are not a file's, or not the file's any more."""
+    """Read through the module's loader, which has the bytes even if they come from no file, or the file has changed since."""
     loader: Any = getattr(getattr(module, "__spec__", None), "loader", None)
     content: bytes = loader.get_data(file) if hasattr(loader, "get_data") else Path(file).read_bytes()
     return content

@@ -1,4 +1,4 @@
-"""An image as three planes: a third of the memory at a time, and one number a pixel applies to all channels without copies."""
+"""An image as three planes: a third of the memory at a time, and factors for each pixel apply without copies."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from degradations.definition import Distortion
 from degradations.errors import PluginError
 from degradations.origin import is_ours
-from degradations.registry import algorithm_fingerprint, find, registered, unknown_distortion
+from degradations.registry import algorithm_hash, find, registered, unknown_distortion
 
 Importer = Callable[[str], ModuleType]
 
@@ -24,7 +24,7 @@ _loaded: set[str] = set()
 
 
 def load_plugin(module: str, importer: Importer = importlib.import_module) -> list[str]:
-    """Import a module that registers distortions; later calls answer the same.
+    """Import a module that registers distortions; later calls return the same.
 
     If the module was dropped from ``sys.modules`` or imported anew since, because its file was edited, the distortions that
     it doesn't register again are forgotten.
@@ -79,7 +79,7 @@ def plugin_modules(names: Iterable[str]) -> set[str]:
         else the function's own module.
 
     Raises:
-        UnknownDegradationError: nobody registered one of them.
+        UnknownDegradationError: one of them is not registered.
     """
     functions = [distortion(name).function for name in names]
     return {_plugin_of(function.__module__) for function in functions if not is_ours(function)}
@@ -100,10 +100,10 @@ def distortions() -> list[Distortion]:
 
 
 def distortion(name: str) -> Distortion:
-    """Return the distortion of this name; installed plug-ins are looked at only if the name is not known without them.
+    """Return the distortion of this name; installed plug-ins are loaded only if the name is not known without them.
 
     Raises:
-        UnknownDegradationError: nobody registered it.
+        UnknownDegradationError: it is not registered.
     """
     if find(name) is None:
         _load_entry_points()
@@ -113,15 +113,15 @@ def distortion(name: str) -> Distortion:
     return found
 
 
-def fingerprint(name: str) -> str:
+def content_hash(name: str) -> str:
     """Return 16 hex digits that change when the pixels of a distortion do: with its name, candidates or algorithm version.
 
-    With the file of its function too, where that is not part of this project: its author may forget to raise the version.
+    For a function outside this project it also covers the function's file, since its author may forget to raise the version.
 
     Raises:
-        UnknownDegradationError: nobody registered it.
+        UnknownDegradationError: it is not registered.
     """
-    return algorithm_fingerprint(distortion(name))
+    return algorithm_hash(distortion(name))
 
 
 @functools.cache

@@ -58,7 +58,7 @@ def psnr(a: Image, b: Image) -> float:
 
 def unchecked_psnr(a: Image, b: Image) -> float:
     """Return :func:`psnr` of two arrays that are known to be images of one size."""
-    # The sum is an integer below 2^53; rounding removes what an OpenCV build that squares a root has put on it.
+    # The sum is an integer below 2^53; rounding removes the error of OpenCV builds that take a square root and square it again.
     squared_error = round(cv2.norm(a, b, cv2.NORM_L2SQR))
     return 10.0 * math.log10(65025.0 * a.size / squared_error) if squared_error else math.inf
 

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what is drawn, never on when: one generator a (seed, source, distortion, candidate)."""
+"""Random numbers that don't depend on the order of draws: one generator for each (seed, source, distortion, candidate)."""
 
 from __future__ import annotations
 

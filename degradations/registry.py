@@ -34,7 +34,7 @@ Decorated = TypeVar("Decorated", bound=Function)
 
 _REGISTERED: dict[str, Distortion] = {}
 _MODULES: dict[str, ModuleType | None] = {}
-"""By distortion the module that its function came with: the code in memory, not its name."""
+"""The module object of each distortion's function: the code in memory, not its name."""
 
 
 def register(
@@ -85,7 +85,7 @@ def registered() -> list[Distortion]:
 def find(name: str) -> Distortion | None:
     """Return the distortion registered under ``name``, or None.
 
-    One whose module was dropped or imported anew since, and didn't register it again, is no more.
+    A distortion is forgotten if its module was dropped or imported anew since and didn't register it again.
     """
     found = _REGISTERED.get(name)
     if found is None or is_ours(found.function):
@@ -104,11 +104,11 @@ def forget(names: Iterable[str]) -> None:
 
 
 def unknown_distortion(name: str) -> UnknownDegradationError:
-    """Return the error for a distortion that nobody registered, naming the nearest ones."""
+    """Return the error for a distortion that is not registered, naming the nearest ones."""
     return UnknownDegradationError(f"Unknown distortion {name!r}.{nearest(name, _REGISTERED)}")
 
 
-def algorithm_fingerprint(distortion: Distortion) -> str:
+def algorithm_hash(distortion: Distortion) -> str:
     """Return 16 hex digits that change with the name, candidates or version of a distortion, or the file of a plug-in's."""
     facts = [SHARED_VERSION, distortion.name, distortion.version, distortion.ranked, distortion.candidates]
     if distortion.source_sha256:

@@ -49,9 +49,9 @@ def render(
     names: Iterable[str] | None = None,
     psnrs: Mapping[str, Sequence[float]] | None = None,
 ) -> Iterator[Variant]:
-    """Render degradations of one image, in the order of ``names``; the same name gives the same pixels in any company.
+    """Render degradations of one image, in the order of ``names``; the pixels of a name don't depend on the other names.
 
-    Memory stays bounded by one distortion at a time: its candidates and the variant on its way.
+    Memory is bounded by one distortion: its candidates and the variant that is yielded.
 
     Args:
         image: uint8 ``(height, width, 3)`` RGB, at least 1x1, never modified.

@@ -16,7 +16,7 @@ from miqd_builder.tasks import check_task
 from miqd_builder.yaml_files import read_mapping
 
 WORKER_TIMEOUT = 600.0
-"""Seconds that a run waits for a worker while there is none."""
+"""Seconds that a run waits for a worker when there is none."""
 
 _PATHS = ("out", "zoo", "source.images", "source.labels", "source.annotations", "source.quality", "roi.path")
 
@@ -129,7 +129,8 @@ def load_run(
     Args:
         file: YAML run file; None for a run that the settings describe alone.
         task: cls, det, ins or seg; the fields under ``tasks.<task>`` of the run file override the others.
-        settings: ``key=value`` with a dotted key and a YAML value; the last word. Relative paths start at the current folder.
+        settings: ``key=value`` with a dotted key and a YAML value; overrides everything else. Relative paths start at the
+            current folder.
         out: run folder, overrides the run file's.
         options: further fields by name; None means not given.
 

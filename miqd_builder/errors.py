@@ -15,7 +15,7 @@ class ConfigError(MiqdError):
 
 
 class DownloadError(MiqdError):
-    """A file can't be downloaded, or what came is not the expected one; nothing that was there is lost."""
+    """A file can't be downloaded, or the downloaded file is not the expected one; no existing file is lost."""
 
 
 class UnreadableImageError(MiqdError):

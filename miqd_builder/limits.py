@@ -1,4 +1,4 @@
-"""Limits that settings start from."""
+"""Default limits."""
 
 from __future__ import annotations
 

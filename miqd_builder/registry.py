@@ -1,4 +1,4 @@
-"""Named things of one kind: those that ship with the project, and those that installed packages announce by entry point."""
+"""Registries: named objects of one kind, shipped with the project or announced by installed packages through entry points."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Finds things by name; a thing is imported when it is asked for, so that a long list costs nothing.
+    """Finds objects by name; an object is imported when it is asked for, so that a long list costs nothing.
 
     Args:
-        kind: what they are called in messages, for example ``source kind``.
+        kind: their name in messages, for example ``source kind``.
         group: entry points of this group add to them, for example ``miqd.sources``. A name that ships can't be taken over.
-        shipped: by name ``package.module:attribute``, or the things themselves where they cost nothing.
+        shipped: by name ``package.module:attribute``, or the objects themselves where they cost nothing.
     """
 
     def __init__(self, kind: str, group: str, shipped: Mapping[str, str | T]) -> None:
@@ -37,11 +37,11 @@ class Registry(Generic[T]):
         return [*self._shipped, *sorted(set(_announced(self.group)) - set(self._shipped))]
 
     def shipped(self, name: str) -> bool:
-        """Tell whether the thing is the project's own."""
+        """Tell whether the object is the project's own."""
         return name in self._shipped
 
     def module(self, name: str) -> str:
-        """Return the dotted name of the module that the thing, or the class of one that ships, is in.
+        """Return the dotted name of the object's module; for a shipped object that is no entry point, of its class's module.
 
         Raises:
             ConfigError: there is none of that name.
@@ -50,7 +50,7 @@ class Registry(Generic[T]):
         return entry.module if isinstance(entry, EntryPoint) else type(entry).__module__
 
     def __getitem__(self, name: str) -> T:
-        """Return the thing of this name.
+        """Return the object of this name.
 
         Raises:
             ConfigError: there is none; names the nearest. Or it can't be imported.
@@ -63,7 +63,7 @@ class Registry(Generic[T]):
         return thing
 
     def fresh(self, name: str) -> T:
-        """Return the thing of this name; the module of one of another package is imported anew if its code has changed.
+        """Return the object of this name; the module of one of another package is imported anew if its code has changed.
 
         Raises:
             ConfigError: as ``registry[name]``.

@@ -23,8 +23,8 @@ from miqd_builder.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What a module consists of.
+class ModuleSource:
+    """The source code of a module.
 
     Attributes:
         module: dotted name.
@@ -42,7 +42,7 @@ class Source:
 
     @property
     def loads_anew(self) -> bool:
-        """Whether other code can take the place of what is in memory: not of a compiled module, nor of the running script."""
+        """Whether the module can be replaced in memory: a compiled module and the running script can't."""
         return self.file.endswith(".py") and self.module != "__main__"
 
     def is_of(self, name: str) -> bool:
@@ -50,7 +50,7 @@ class Source:
         return name == self.module or (self.package and name.startswith(f"{self.module}."))
 
 
-def read_source(module: str) -> Source | None:
+def read_source(module: str) -> ModuleSource | None:
     """Read a module's source without importing anything; None where it isn't found or isn't made of files.
 
     Raises:
@@ -63,14 +63,14 @@ def read_source(module: str) -> Source | None:
     try:
         if not package:
             content = Path(file).read_bytes()
-            return Source(module, file, {os.path.realpath(file): content}, False, hashlib.sha256(content).hexdigest())
+            return ModuleSource(module, file, {os.path.realpath(file): content}, False, hashlib.sha256(content).hexdigest())
         folder = Path(file).parent
         contents = {name: (folder / name).read_bytes() for name in _python_files(folder)}
     except OSError as error:
         raise ConfigError(f"The source of module '{module}' can't be read: {error}.") from error
     lines = [f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in contents.items()]
     sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return Source(module, file, {os.path.realpath(folder / name): contents[name] for name in contents}, True, sha256)
+    return ModuleSource(module, file, {os.path.realpath(folder / name): contents[name] for name in contents}, True, sha256)
 
 
 def _python_files(folder: Path) -> list[str]:
@@ -88,7 +88,7 @@ def _file(module: str) -> str | None:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Find a module; unlike :func:`importlib.util.find_spec` this imports no parent, and looks at the disk again."""
+    """Find a module; unlike :func:`importlib.util.find_spec` this imports no parent and reads the disk again."""
     importlib.invalidate_caches()
     path: Iterable[str] | None = None
     spec: ModuleSpec | None = None
@@ -123,7 +123,7 @@ def _folder(name: str, path: Iterable[str]) -> ModuleSpec:
 class SnapshotLoader(importlib.machinery.SourceFileLoader):
     """Makes a module of bytes that were read before; it neither reads nor writes bytecode."""
 
-    def __init__(self, name: str, path: str, source: Source) -> None:
+    def __init__(self, name: str, path: str, source: ModuleSource) -> None:
         super().__init__(name, path)
         self.source, self.content = source, source.contents[os.path.realpath(path)]
 
@@ -141,8 +141,8 @@ class _Finder:
     """Finds the modules that are being imported from a snapshot, and what a package of one imports later."""
 
     def __init__(self) -> None:
-        self.importing: list[Source] = []
-        self.kept: dict[str, tuple[ModuleType, Source]] = {}
+        self.importing: list[ModuleSource] = []
+        self.kept: dict[str, tuple[ModuleType, ModuleSource]] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return where a module comes from if a snapshot has it; nothing for ``importlib.reload``, which wants the disk's."""
@@ -157,7 +157,7 @@ class _Finder:
             name, found.origin, loader=loader, submodule_search_locations=found.submodule_search_locations
         )
 
-    def _source(self, name: str) -> Source | None:
+    def _source(self, name: str) -> ModuleSource | None:
         for source in reversed(self.importing):
             if source.is_of(name):
                 return source
@@ -166,17 +166,17 @@ class _Finder:
         kept = (self.source(package) for package in packages)
         return next((source for source in kept if source is not None and source.is_of(name)), None)
 
-    def source(self, name: str) -> Source | None:
+    def source(self, name: str) -> ModuleSource | None:
         """Return the snapshot that the module in memory was checked against or made of."""
         module, source = self.kept.get(name, (None, None))
         return source if module is not None and sys.modules.get(name) is module else None
 
 
 FINDER: Any = _Finder()
-"""Where snapshots are remembered; among Python's finders once the first module was imported from one."""
+"""Remembers the snapshots; it joins Python's finders when the first module is imported from one."""
 
 
-def import_anew(source: Source) -> ModuleType:
+def import_anew(source: ModuleSource) -> ModuleType:
     """Forget a module, and all of a package, and import it from a snapshot."""
     if FINDER not in sys.meta_path:
         sys.meta_path.insert(0, FINDER)
@@ -193,6 +193,6 @@ def import_anew(source: Source) -> ModuleType:
     return module
 
 
-def _forget(source: Source) -> None:
+def _forget(source: ModuleSource) -> None:
     for name in [name for name, module in sys.modules.items() if module is not None and source.is_of(name)]:
         del sys.modules[name]

@@ -1,4 +1,4 @@
-"""The vision tasks that models are run on. ``Task`` means one of these names and nothing else in this project."""
+"""The vision tasks of models. In this project a task is one of these four, never a piece of work (that is a work item)."""
 
 from __future__ import annotations
 

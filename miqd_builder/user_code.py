@@ -1,7 +1,7 @@
-"""A user's own modules in processes that outlive an edit: Dask workers, notebooks.
+"""Loading a user's modules in processes that outlive an edit of them: Dask workers, notebooks.
 
-Results are stored under the hash of the code that made them, so the code in memory has to be that of the file that was hashed.
-:func:`load` returns a module of which this is true, or refuses.
+Results are stored under the hash of the code that made them, so the code in memory must be that of the file that was hashed.
+:func:`load` makes sure of it, or raises an error.
 
 A package counts with all its ``.py`` files. Of a single module only its own file counts, not what it imports.
 """
@@ -21,7 +21,7 @@ from types import ModuleType
 import psutil
 
 from miqd_builder.errors import ConfigError, MiqdError, StaleCodeError
-from miqd_builder.source_snapshot import FINDER, SnapshotLoader, Source, import_anew, read_source
+from miqd_builder.source_snapshot import FINDER, ModuleSource, SnapshotLoader, import_anew, read_source
 
 _LOCK = threading.RLock()
 _STARTED = psutil.Process().create_time() - 2
@@ -53,8 +53,8 @@ def load(module: str, sha256: str | None = None, *, anew: bool = True) -> Module
 
     Args:
         module: dotted name.
-        sha256: what :func:`source_sha256` said; by default what a surrounding :func:`planned` says, else what the disk has now.
-        anew: whether other code may be dropped. It may not where it has left traces that a second import would run into.
+        sha256: from :func:`source_sha256`; by default that of a surrounding :func:`planned`, else that of the file on disk now.
+        anew: whether other code may be dropped; not where a second import would clash with what the first one registered.
 
     Raises:
         StaleCodeError: neither memory nor disk has the code of this hash, or it can't be loaded without a restart.
@@ -62,9 +62,9 @@ def load(module: str, sha256: str | None = None, *, anew: bool = True) -> Module
     """
     wanted = sha256 or (_PLANNED.get() or {}).get(module)
     with _LOCK:
-        kept: Source | None = FINDER.source(module)
+        kept: ModuleSource | None = FINDER.source(module)
         if kept is not None and kept.sha256 == wanted and _in_memory(kept):
-            return sys.modules[module]  # whatever the disk says by now
+            return sys.modules[module]  # even if the file has changed since
         source = read_source(module)
         if wanted is not None and (source is None or source.sha256 != wanted):
             raise StaleCodeError(
@@ -78,7 +78,7 @@ def load(module: str, sha256: str | None = None, *, anew: bool = True) -> Module
 
 @contextlib.contextmanager
 def planned(code: Mapping[str, str]) -> Iterator[None]:
-    """Load some modules, and let :func:`load` mean these hashes until the block ends, whatever happens to their files.
+    """Load some modules, and make :func:`load` use these hashes until the block ends, even if the files change.
 
     Args:
         code: hashes by module.
@@ -113,7 +113,7 @@ def checked(code: Mapping[str, str]) -> None:
             raise ConfigError(f"Module '{module}' can't be imported: {type(error).__name__}: {error}") from error
 
 
-def _load(source: Source, anew: bool) -> ModuleType:
+def _load(source: ModuleSource, anew: bool) -> ModuleType:
     name = source.module
     loaded = sys.modules.get(name)
     if loaded is not None and _in_memory(source):
@@ -132,16 +132,16 @@ def _load(source: Source, anew: bool) -> ModuleType:
     return module
 
 
-def _in_memory(source: Source) -> bool:
+def _in_memory(source: ModuleSource) -> bool:
     """Whether all that memory has of a module is made of these bytes, and was imported together."""
     top = sys.modules.get(source.module)
-    kept: Source | None = FINDER.source(source.module)
+    kept: ModuleSource | None = FINDER.source(source.module)
     if top is None or (kept is not None and not source.loads_anew):
         return kept is not None and kept.sha256 == source.sha256
     parts = [module for name, module in list(sys.modules.items()) if module is not None and source.is_of(name)]
     if not all(_made_of(part, source, is_top=part is top) for part in parts):
         return False
-    # A part that was imported anew on its own leaves the others with names that they took from the former one.
+    # If a submodule was imported anew on its own, the others still hold names of its former version.
     code = [part for part in parts if getattr(part, "__file__", None)]
     origins = {id(loader.source) if (loader := _snapshot_loader(part)) else id(kept) for part in code}
     return len(origins) == 1
@@ -152,7 +152,7 @@ def _snapshot_loader(module: ModuleType) -> SnapshotLoader | None:
     return loader if isinstance(loader, SnapshotLoader) else None
 
 
-def _made_of(module: ModuleType, source: Source, *, is_top: bool) -> bool:
+def _made_of(module: ModuleType, source: ModuleSource, *, is_top: bool) -> bool:
     if loader := _snapshot_loader(module):
         return source.contents.get(os.path.realpath(loader.path)) == loader.content
     file = getattr(module, "__file__", None)

@@ -1,4 +1,4 @@
-"""All that a stage needs to know of a run, opened by the client from the run file and by each worker from its work items."""
+"""The context of a run: everything that a stage needs; opened by the client from the run file, by workers from work items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import degradations
 from miqd_builder import user_code
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StaleCodeError, UnreadableImageError
-from miqd_builder.roi import roi_fingerprint
+from miqd_builder.roi import roi_hash
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import RunFolder
@@ -67,61 +67,61 @@ class Context:
         return [self.sources.by_id[source_id] for source_id in ids]
 
     def variants_lineage(self, ids: Sequence[str]) -> VariantsLineage:
-        """What the variants of these sources depend on."""
+        """Lineage of the variants of these sources."""
         return VariantsLineage(
             images=self.config.images,
-            sources={source.source_id: self.source_fingerprint(source) for source in self.part_sources(ids)},
+            sources={source.source_id: self.source_hash(source) for source in self.part_sources(ids)},
             distortions=self.planned.distortions,
-            degradations=self.names_fingerprint,
+            degradations=self.names_hash,
             full_reference=tuple(self.record.full_reference),
         )
 
     @functools.cached_property
-    def names_fingerprint(self) -> str:
+    def names_hash(self) -> str:
         """Hash of the names of all degradations."""
-        return fingerprint_of(*self.names)
+        return hash_of(*self.names)
 
-    def source_fingerprint(self, source: SourceImage) -> str:
+    def source_hash(self, source: SourceImage) -> str:
         """Hash of everything that the degraded pixels of one source depend on, besides the distortion.
 
         Every model asks for it, and it reads the file: it is computed once a run.
         """
-        if source.source_id not in self._source_fingerprints:
-            self._source_fingerprints[source.source_id] = fingerprint_of(
-                source.file_sha256(), roi_fingerprint(self.config.roi, source), str(self.config.seed)
+        if source.source_id not in self._source_hashes:
+            self._source_hashes[source.source_id] = hash_of(
+                source.file_sha256(), roi_hash(self.config.roi, source), str(self.config.seed)
             )
-        return self._source_fingerprints[source.source_id]
+        return self._source_hashes[source.source_id]
 
-    def truth_fingerprint(self, source: SourceImage) -> str:
+    def truth_hash(self, source: SourceImage) -> str:
         """Hash of all ground truth of one source; every model asks for it, so it is computed once a run."""
-        if source.source_id not in self._truth_fingerprints:
-            self._truth_fingerprints[source.source_id] = source.truth_fingerprint()
-        return self._truth_fingerprints[source.source_id]
+        if source.source_id not in self._truth_hashes:
+            self._truth_hashes[source.source_id] = source.truth_hash()
+        return self._truth_hashes[source.source_id]
 
-    def entry_fingerprint(self, entry: ModelEntry) -> str:
-        """Hash of what a zoo entry means now; computed once a run."""
-        from miqd_builder.zoo.fingerprint import fingerprint
+    def entry_hash(self, entry: ModelEntry) -> str:
+        """Content hash of a zoo entry as it is now; computed once a run."""
+        from miqd_builder.zoo.content_hash import entry_hash
 
-        if entry.name not in self._entry_fingerprints:
-            self._entry_fingerprints[entry.name] = fingerprint(entry)
-        return self._entry_fingerprints[entry.name]
+        if entry.name not in self._entry_hashes:
+            self._entry_hashes[entry.name] = entry_hash(entry)
+        return self._entry_hashes[entry.name]
 
     @functools.cached_property
-    def _entry_fingerprints(self) -> dict[str, str]:
+    def _entry_hashes(self) -> dict[str, str]:
         return {}
 
     @functools.cached_property
-    def _source_fingerprints(self) -> dict[str, str]:
+    def _source_hashes(self) -> dict[str, str]:
         return {}
 
     @functools.cached_property
-    def _truth_fingerprints(self) -> dict[str, str]:
+    def _truth_hashes(self) -> dict[str, str]:
         return {}
 
-    def truth_fingerprints(self, ids: Sequence[str]) -> Mapping[str, str]:
+    def truth_hashes(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Hash of the ground truth of each source of a part; every model asks for it, so it is put together once a run."""
         return self.once(
-            ("truth", *ids), lambda: {source.source_id: self.truth_fingerprint(source) for source in self.part_sources(ids)}
+            ("truth", *ids), lambda: {source.source_id: self.truth_hash(source) for source in self.part_sources(ids)}
         )
 
     def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
@@ -140,12 +140,12 @@ class Context:
 
         Args:
             source: the clean image.
-            planned: its :meth:`source_fingerprint` then.
+            planned: its :meth:`source_hash` then.
 
         Raises:
             UnreadableImageError: the file, its ROI mask or what it stands for was changed since.
         """
-        if self.source_fingerprint(source) != planned:
+        if self.source_hash(source) != planned:
             raise UnreadableImageError(
                 f"Image '{source.path.name}' or its ROI mask is not what it was when the run was planned: run the same command "
                 "again."
@@ -177,7 +177,7 @@ def open_context(config: RunConfig) -> Context:
             degradations.load_plugin(module, user_code.load)
         degradations.load_installed(user_code.load)
         names = tuple(degradations.select(config.degradations))
-        distortions = {n: degradations.fingerprint(n) for n in dict.fromkeys(degradations.parse(n).distortion for n in names)}
+        distortions = {n: degradations.content_hash(n) for n in dict.fromkeys(degradations.parse(n).distortion for n in names)}
         modules = sorted({*config.plugins, *degradations.plugin_modules(distortions)})
     except (degradations.PluginError, degradations.UnknownDegradationError) as error:
         raise ConfigError(str(error)) from None
@@ -200,7 +200,7 @@ def open_planned(planned: PlannedRun) -> Context:
             raise error.__cause__ from None
         raise ConfigError(str(error)) from None
     for name, wanted in planned.distortions.items():
-        if degradations.fingerprint(name) != wanted:
+        if degradations.content_hash(name) != wanted:
             raise StaleCodeError(f"Distortion '{name}' here is not the one that the run was planned with: restart the workers.")
     if planned.token not in _contexts:
         while len(_contexts) >= MOST_CONTEXTS:
@@ -241,6 +241,6 @@ def reusable_rows(keys: Sequence[tuple[str, str]], old: Lineage | None, wanted: 
     }
 
 
-def fingerprint_of(*texts: str) -> str:
+def hash_of(*texts: str) -> str:
     """Return a hash of some texts, 16 hex digits."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

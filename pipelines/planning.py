@@ -25,14 +25,14 @@ from pipelines.stages.model_weights import stated_weights
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``degrade`` has to do; nothing was written yet.
+    """Plan of ``degrade``; nothing was written yet.
 
     Attributes:
         context: the run.
         parts: numbers of the parts that hold the wanted sources.
         sources: number of wanted sources.
         degrade: parts whose variants are missing or out of date.
-        footers: what is known of the run's parts.
+        footers: footers of the run's parts.
     """
 
     context: Context
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def command(self) -> CommandKey:
-        """What is planned."""
+        """The planned command."""
         return CommandKey("degrade")
 
     @property
@@ -55,18 +55,18 @@ class Plan:
         """Number of degraded images in some parts."""
         return sum(len(self.context.record.parts[part]) for part in parts) * len(self.context.names)
 
-    def looks_in(self, parts: Sequence[int]) -> int:
-        """Number of images that a model looks at in some parts: the degraded ones and the originals."""
+    def inferences_in(self, parts: Sequence[int]) -> int:
+        """Number of inferences of one model on some parts: degraded images and originals."""
         return self.images_in(parts) + sum(len(self.context.record.parts[part]) for part in parts)
 
     def stamp(self, table: str, part: int, *, task: Task | None = None, model: str | None = None) -> PartStamp | None:
-        """Return what is known of a part; None where it isn't there."""
+        """Return the stamp of a part; None where it isn't there."""
         return self.footers.get(table_path(table, part, task=task, model=model))
 
 
 @dataclass(frozen=True)
 class LabelPlan(Plan):
-    """What ``label`` has to do for one task.
+    """Plan of ``label`` for one task.
 
     Attributes:
         task: of the models.
@@ -133,7 +133,7 @@ def plan_label(config: RunConfig, task: Task) -> LabelPlan:
     plan.footers.load(_names("responses", task, plan.parts, entries))
     respond: dict[str, list[int]] = {}
     for entry in entries:
-        plan.context.entry_fingerprint(entry)  # what the entry means now is what is run
+        plan.context.entry_hash(entry)  # the run uses the entry as it is now
         respond[entry.name] = [part for part in plan.parts if not _responses_done(plan, task, part, entry)]
         # With all responses stored no model is built: another recipe needs no checkpoint.
         if respond[entry.name] and entry.checkpoint is not None:
@@ -155,7 +155,7 @@ def sharing_images(plans: Iterable[LabelPlan]) -> list[list[LabelPlan]]:
 
 
 def _images(plan: Plan) -> object:
-    """What decides which images a plan is about, and who works on them."""
+    """What two plans must share to be carried out together: images and scheduler settings."""
     context, config = plan.context, plan.context.config
     variants = [context.variants_lineage(context.record.parts[part]) for part in plan.parts]
     how = (config.scheduler, config.workers, config.worker_timeout, config.device, config.models_per_pass)

@@ -1,4 +1,4 @@
-"""Carry out a plan: run the stages, and say what was done."""
+"""Carry out a plan: run the stages and return their summaries."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pipelines.planning import LabelPlan, Plan
 from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers.shared import OpenSchedulers
 from pipelines.stages.degrade import degrade_part
-from pipelines.stages.items import DegradePart, LabelPart, PlannedModel, RespondPart, ScorePart, WorkItem
-from pipelines.stages.model_part import model_fingerprint, resolve_device, responses_lineage
+from pipelines.stages.items import DegradePart, LabelPart, PartItem, PlannedModel, RespondPart, ScorePart
+from pipelines.stages.model_part import model_hash, resolve_device, responses_lineage
 from pipelines.stages.model_weights import model_weights
 from pipelines.stages.respond import respond_part
 from pipelines.stages.score import label_part, labels_lineage, score_part, scores_lineage, scores_state
@@ -82,7 +82,7 @@ def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str, im
             record.note(CommandRecord(plan.command.command, plan.command.task, own.model_dump(mode="json"), hashes))
         record.write(folder)
         write_failures(folder, "source", _refused_files(plans))
-        running: Collection[WorkItem] = ()
+        running: Collection[PartItem] = ()
         try:
             with ExitStack() as stack:
                 beats = [Heartbeat(folder, plan.command, models=plan.models, parts=plan.parts) for plan in plans]
@@ -96,7 +96,7 @@ def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str, im
                 finally:
                     running = scheduler.running
         except BaseException:
-            # Its workers go first, some of them in the middle of a file.
+            # Its workers are stopped first, some of them while they write a file.
             schedulers.__exit__(*sys.exc_info())
             folder.remove_temporary()
             for item in running:
@@ -113,11 +113,11 @@ def _refuse_if_changed(context: Context) -> None:
 
 
 def _zoo_hashes(plan: LabelPlan) -> dict[str, dict[str, str]]:
-    """Hash of each zoo file and fingerprint of each model, for ``run.json``."""
+    """Hash of each zoo file and content hash of each model, for ``run.json``."""
     context = plan.context
     return {
         "zoo": {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in context.config.zoo or shipped_zoo()},
-        "models": {entry.name: model_fingerprint(context, plan.task, entry) for entry in plan.entries},
+        "models": {entry.name: model_hash(context, plan.task, entry) for entry in plan.entries},
     }
 
 
@@ -158,7 +158,7 @@ def _respond(plans: Sequence[LabelPlan], work: Work) -> StageSummary:
     todo = sum(len(parts) for plan in plans for parts in plan.respond.values())
     wanted = sum(len(plan.entries) * len(plan.parts) for plan in plans)
     summary = work.summary("respond", wanted, wanted - todo)
-    images = sum(plan.looks_in(parts) for plan in plans for parts in plan.respond.values())
+    images = sum(plan.inferences_in(parts) for plan in plans for parts in plan.respond.values())
     work.map(respond_part, items, summary, images, uses_device=True)
     for plan in plans if items else ():
         plan.footers.refresh(f"responses/task={plan.task}")
@@ -168,12 +168,12 @@ def _respond(plans: Sequence[LabelPlan], work: Work) -> StageSummary:
 def _planned_model(plan: LabelPlan, part: int, entry: ModelEntry) -> PlannedModel:
     context = plan.context
     lineage = responses_lineage(context, plan.task, context.record.parts[part], entry)
-    return PlannedModel(context.planned, entry, context.entry_fingerprint(entry), lineage)
+    return PlannedModel(context.planned, entry, context.entry_hash(entry), lineage)
 
 
 def _scored(plan: LabelPlan) -> dict[tuple[str, int], PartState]:
     """The scores that are up to date, by model and part."""
-    recipe = plan.recipe.fingerprint
+    recipe = plan.recipe.content_hash
     plan.footers.load([*plan.names("responses"), *plan.names("scores")])
     pairs = ((entry.name, part) for entry in plan.entries for part in plan.parts)
     states = {(m, part): scores_state(plan.context, plan.footers.get, plan.task, part, m, recipe) for m, part in pairs}
@@ -195,13 +195,13 @@ def _score(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]
             task=task,
             model=model,
             recipe=recipe,
-            lineage=scores_lineage(context, plan.footers.get, task, part, model, recipe.fingerprint),
+            lineage=scores_lineage(context, plan.footers.get, task, part, model, recipe.content_hash),
         )
         for model, part in pairs
     ]
     wanted = len(plan.entries) * len(plan.parts)
     summary = work.summary("score", wanted, wanted - len(pairs), task)
-    work.map(score_part, items, summary, plan.looks_in([part for _, part in pairs]))
+    work.map(score_part, items, summary, plan.inferences_in([part for _, part in pairs]))
     if items:
         plan.footers.refresh(f"scores/task={task}")
         plan.footers.load(plan.names("scores"))
@@ -210,11 +210,12 @@ def _score(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]
 
 def _label(plan: LabelPlan, work: Work, scored: dict[tuple[str, int], PartState]) -> StageSummary:
     context, task, recipe = plan.context, plan.task, plan.recipe
+    get, rules = plan.footers.get, recipe.content_hash
     weights = model_weights(context, task, plan.parts, plan.entries)
     ready = [part for part in plan.parts if plan.stamp("variants", part) is not None]
     models = [entry.name for entry in plan.entries]
     plan.footers.load(table_path("labels", part, task=task) for part in ready)
-    wanted = {p: labels_lineage(context, plan.footers.get, task, p, models, weights, recipe.fingerprint, scored) for p in ready}
+    wanted = {p: labels_lineage(context, get, task, p, models, weights, rules, scored) for p in ready}
     missing = [part for part in ready if not is_done(plan.stamp("labels", part, task=task), wanted[part])]
     items = [LabelPart(run=context.planned, part=part, task=task, recipe=recipe, lineage=wanted[part]) for part in missing]
     summary = work.summary("label", len(plan.parts), len(ready) - len(missing), task)

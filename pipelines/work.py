@@ -1,4 +1,4 @@
-"""A run under way: maps each stage over its parts, and sums up what was done and what was lost."""
+"""The work of a run: map each stage over its work items, record failures, and sum up."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pipelines.progress.bar import progress
 from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers import Report, Scheduler, Stage
 from pipelines.stages.degrade import PartResult
-from pipelines.stages.items import WorkItem
+from pipelines.stages.items import PartItem
 
 
 @dataclass
 class StageSummary:
-    """What one stage did.
+    """Summary of one stage.
 
     Attributes:
-        stage: its name, for people.
+        stage: its name.
         parts: parts that the run asks for.
         done_before: parts that were up to date already.
         computed: rows computed.
@@ -61,7 +61,7 @@ class Work:
     Attributes:
         folder: the run folder.
         scheduler: who does the work.
-        heartbeats: tell others how far it is, one for each command.
+        heartbeats: write the progress files, one for each command.
         lock: holds the run folder.
     """
 
@@ -75,19 +75,19 @@ class Work:
         return StageSummary(stage, parts, done_before, task=task if len(self.heartbeats) > 1 else None)
 
     def map(
-        self, stage: Stage, tasks: Sequence[WorkItem], summary: StageSummary, images: int, *, uses_device: bool = False
+        self, stage: Stage, items: Sequence[PartItem], summary: StageSummary, images: int, *, uses_device: bool = False
     ) -> StageSummary:
-        """Run one stage's tasks and complete its summary.
+        """Run one stage's work items and complete its summary.
 
-        A task that is given up goes into the quarantine, after each of its models was tried alone: one that kills its process
-        costs its own part only.
+        An item that is given up goes into the quarantine, after each of its models was tried alone: a model that kills its
+        process costs its own part only.
 
         Args:
-            stage: the tasks' function.
-            tasks: what to do.
+            stage: the items' function.
+            items: the work.
             summary: of the stage, with what was done before.
-            images: images that the tasks have to do in all.
-            uses_device: whether the tasks run models.
+            images: images of all items together, counted once a model.
+            uses_device: whether the items run models.
 
         Raises:
             MiqdError: the configuration or the store is wrong, or the run folder is no longer this run's.
@@ -95,7 +95,7 @@ class Work:
         recorded = set(self.folder.list("quarantine/*-lost.parquet"))
         start = time.perf_counter()
 
-        def lose(item: WorkItem, error: Exception) -> None:
+        def lose(item: PartItem, error: Exception) -> None:
             for key in item.keys:
                 failure = Failure.of(error, stage=summary.stage, model=key.model or "")
                 write_failures(self.folder, _lost(key), [failure])
@@ -103,7 +103,7 @@ class Work:
 
         beats = [beat for beat in self.heartbeats if summary.task in (None, beat.progress.task)]
         with self._follow(summary, beats, images) as report:
-            for item, result in self.scheduler.map(stage, tasks, on_progress=report, on_failure=lose, uses_device=uses_device):
+            for item, result in self.scheduler.map(stage, items, on_progress=report, on_failure=lose, uses_device=uses_device):
                 self.lock.check()
                 for key in item.keys:
                     if f"quarantine/{_lost(key)}.parquet" in recorded:
@@ -115,7 +115,7 @@ class Work:
 
     @contextmanager
     def _follow(self, summary: StageSummary, beats: Sequence[Heartbeat], images: int) -> Iterator[Report]:
-        """Show how far a stage is, here and in the progress files; yields the function that counts its images."""
+        """Show the progress of a stage, here and in the progress files; yields the function that counts its images."""
         with ExitStack() as stack:
             counters = [stack.enter_context(progress(summary.title, images))]
             for beat in beats:

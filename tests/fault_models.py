@@ -16,14 +16,14 @@ SECONDS_PER_IMAGE = 0.005
 
 
 class Held(Brightness):
-    """Notes its process and the number of images in a file, and doesn't answer while another file is there."""
+    """Notes its process and the number of images in a file, and waits while another file is there."""
 
     def __init__(self, log: str, hold: str) -> None:
         super().__init__()
         self.log, self.hold = Path(log), Path(hold)
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Note, wait, answer."""
+        """Note, wait, predict."""
         with self.log.open("a") as file:
             file.write(f"{os.getpid()} {len(images)}\n")
         time.sleep(SECONDS_PER_IMAGE * len(images))
@@ -40,7 +40,7 @@ class Poison(Brightness):
         self.log, self.cure = Path(log), Path(cure)
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Die or answer."""
+        """Die or predict."""
         if any(image.mean() < 40 for image in images) and not self.cure.exists():
             with self.log.open("a") as file:
                 file.write("died\n")

@@ -28,12 +28,12 @@ class Brightness:
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
         """Softmax around the mean grey level."""
-        answers: list[Response] = []
+        predictions: list[Response] = []
         for image in images:
             distance = np.abs(np.arange(1000) - self.gain * image.mean() / 16)
             p = np.exp(-distance)
-            answers.append(Classification((p / p.sum()).astype(np.float32)))
-        return answers
+            predictions.append(Classification((p / p.sum()).astype(np.float32)))
+        return predictions
 
 
 class Blobs:
@@ -111,21 +111,21 @@ class Counting(Brightness):
         self.log, self.process = Path(log), process
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Count, then answer."""
+        """Count, then predict."""
         with self.log.open("a") as file:
             file.write(f"{os.getpid() if self.process else len(images)}\n")
         return super().predict(images)
 
 
 class Gated(Brightness):
-    """Doesn't answer before a file is there, so that tests see a run at work."""
+    """Waits until a file is there, so that tests see a run at work."""
 
     def __init__(self, gate: str) -> None:
         super().__init__()
         self.gate = Path(gate)
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Wait, then answer."""
+        """Wait, then predict."""
         while not self.gate.exists():
             time.sleep(0.02)
         return super().predict(images)

@@ -1,1 +1,1 @@
-"""Which distortion hurts which model, where and how much."""
+"""Statistics of labels and scores by distortion, region, severity and model; the report; comparison with other labels."""

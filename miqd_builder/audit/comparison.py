@@ -1,4 +1,4 @@
-"""Two sets of labels of the same degraded images: how well they agree, and where they don't."""
+"""Comparison of two sets of labels of the same degraded images: correlations, errors, largest differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from miqd_builder.audit.statistics import labelled_tasks, labels_table
+from miqd_builder.audit.statistics import labelled_tasks, stored_labels
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 
@@ -25,7 +25,7 @@ _KEYS = ["source_id", "degradation"]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well two sets of labels agree; NaN where a side is constant or nothing is known.
+    """How well two sets of labels agree; NaN where a side is constant or has no values.
 
     Attributes:
         measure: consistency, accuracy or composite.
@@ -105,7 +105,7 @@ def compare(a: RunFolder, b: RunFolder, task: str, *, worst: int = 10) -> Compar
         StoreError: one side has no labels of the task, or they share no degraded image.
     """
     columns = [*_KEYS, *MEASURES.values()]
-    one, other = labels_table(a, task), labels_table(b, task)
+    one, other = stored_labels(a, task), stored_labels(b, task)
     joint = one.select([*columns, "distortion"]).join(
         other.select(columns), _KEYS, join_type="inner", left_suffix="_a", right_suffix="_b"
     )

@@ -1,4 +1,4 @@
-"""The fingerprint of a database: statistics of its labels beside the paper's, with intervals, and whether they compare."""
+"""Label statistics of a run beside the paper's, with bootstrap intervals, and whether the two can be compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 import degradations
-from miqd_builder.audit.statistics import labels_table, pearson, spearman
+from miqd_builder.audit.statistics import pearson, spearman, stored_labels
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.tables.lineage import VariantsLineage
@@ -33,11 +33,11 @@ PAPER = {
     "det": dict(zip(STATISTICS, (0.2833, 0.3088, 0.2835, 0.833, 0.3176, 0.4390), strict=True)),
     "ins": dict(zip(STATISTICS, (0.2695, 0.3031, 0.2729, 0.816, 0.3242, 0.4391), strict=True)),
 }
-"""Recovered from the tables of arXiv 2508.19850, validation split (1,000 source images a task)."""
+"""From the tables of arXiv 2508.19850, validation split (1,000 source images a task)."""
 
 PAPER_MODELS = {"cls": 40, "det": 20, "ins": 15}
 MIN_SOURCES = 100
-"""Fewer source images than this give intervals that hold almost any database."""
+"""With fewer source images the intervals are so wide that almost any database lies inside them."""
 
 COMPARABLE_RECIPES = {"miqd_v1", "published"}
 
@@ -61,8 +61,8 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """A run's statistics beside the paper's.
+class LabelStatistics:
+    """A run's label statistics beside the paper's.
 
     Attributes:
         task: cls, det, ins or seg.
@@ -79,8 +79,8 @@ class Fingerprint:
     obstacles: tuple[str, ...]
 
 
-def fingerprint_with_intervals(folder: RunFolder, task: str, *, resamples: int = 1000, seed: int = 0) -> Fingerprint:
-    """Compute a run's fingerprint and its bootstrap intervals over source images.
+def label_statistics(folder: RunFolder, task: str, *, resamples: int = 1000, seed: int = 0) -> LabelStatistics:
+    """Compute a run's label statistics and their bootstrap intervals over source images.
 
     The variants of one source are not independent, so whole sources are drawn with replacement (cluster bootstrap,
     percentile intervals); every statistic is computed anew for each draw, ranks included.
@@ -94,7 +94,7 @@ def fingerprint_with_intervals(folder: RunFolder, task: str, *, resamples: int =
     Raises:
         StoreError: there are no labels.
     """
-    labels = labels_table(folder, task)
+    labels = stored_labels(folder, task)
     values = {
         name: labels[column].to_numpy(zero_copy_only=False)
         for name, column in (
@@ -111,7 +111,7 @@ def fingerprint_with_intervals(folder: RunFolder, task: str, *, resamples: int =
     points = _point_estimates(columns)
     drawn = _bootstrap(columns, sources[1], len(sources[0]), resamples, seed)
     paper = PAPER.get(task, {})
-    return Fingerprint(
+    return LabelStatistics(
         task=task,
         rows=int(known.sum()),
         sources=len(sources[0]),
@@ -180,7 +180,7 @@ def _interval(values: Array) -> tuple[float, float]:
 
 
 def _obstacles(task: str, labels: pa.Table, sources: int) -> list[str]:
-    """Say why a run can't be compared with the paper's database."""
+    """Return why a run can't be compared with the paper's database."""
     if task not in PAPER:
         return [f"The paper has no task {task}."]
     found = []

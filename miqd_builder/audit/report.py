@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs no network."""
+"""The report: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from miqd_builder.audit.charts import model_heatmap, region_bars, severity_curves
 from miqd_builder.audit.statistics import (
-    fingerprint,
     labelled_tasks,
-    labels_table,
     model_table,
+    point_statistics,
     region_table,
     severity_table,
+    stored_labels,
 )
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
@@ -58,9 +58,9 @@ def write_report(folder: RunFolder, *, tasks: Sequence[str] | None = None) -> li
 
 
 def _section(folder: RunFolder, task: str) -> str:
-    labels = labels_table(folder, task)
+    labels = stored_labels(folder, task)
     severities = severity_table(folder, task)
-    numbers = fingerprint(folder, task)
+    numbers = point_statistics(folder, task)
     models = max((n for n in labels["n_models"].unique().to_pylist() if n is not None), default="-")
     cards = {
         "degraded images": f"{labels.num_rows:,}",
@@ -72,7 +72,7 @@ def _section(folder: RunFolder, task: str) -> str:
         "SRCC PSNR, composite": _number(numbers["srcc_psnr_composite"]),
     }
     by_model = model_table(folder, task)
-    heatmap = f"<h3>Which model minds which distortion</h3>{_panel(model_heatmap(by_model))}" if by_model else ""
+    heatmap = f"<h3>Consistency by model and distortion</h3>{_panel(model_heatmap(by_model))}" if by_model else ""
     boxes = "".join(f'<div class="card"><b>{escape(value)}</b>{escape(name)}</div>' for name, value in cards.items())
     return (
         f'<h2 id="{task}">{TASK_NAMES[task]}</h2><div class="cards">{boxes}</div>'

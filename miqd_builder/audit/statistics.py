@@ -20,8 +20,8 @@ def labelled_tasks(folder: RunFolder) -> list[str]:
     return sorted({name.split("/")[1].removeprefix("task=") for name in folder.list("labels/*/*.parquet")})
 
 
-def labels_table(folder: RunFolder, task: str) -> pa.Table:
-    """Return all labels of a task.
+def stored_labels(folder: RunFolder, task: str) -> pa.Table:
+    """Return all stored labels of a task.
 
     Raises:
         StoreError: there are none.
@@ -38,7 +38,7 @@ def severity_table(folder: RunFolder, task: str) -> Rows:
     Columns: distortion, category, severity, consistency, accuracy, composite, psnr (median), n.
     """
     return _query(
-        labels_table(folder, task),
+        stored_labels(folder, task),
         """
         select distortion, category, roi_severity as severity, avg(consistency_weighted) as consistency,
                avg(accuracy_weighted) as accuracy, avg(composite) as composite, median(psnr) as psnr, count(*) as n
@@ -50,7 +50,7 @@ def severity_table(folder: RunFolder, task: str) -> Rows:
 def region_table(folder: RunFolder, task: str) -> Rows:
     """Mean labels of each distortion and region: distortion, region, consistency, accuracy, composite, n."""
     return _query(
-        labels_table(folder, task),
+        stored_labels(folder, task),
         """
         select distortion, region, avg(consistency_weighted) as consistency, avg(accuracy_weighted) as accuracy,
                avg(composite) as composite, count(*) as n
@@ -73,7 +73,7 @@ def model_table(folder: RunFolder, task: str) -> Rows:
         return []
     scores = pa.concat_tables(tables)
     kinds = (
-        labels_table(folder, task).select(["degradation", "distortion"]).group_by(["degradation", "distortion"]).aggregate([])
+        stored_labels(folder, task).select(["degradation", "distortion"]).group_by(["degradation", "distortion"]).aggregate([])
     )
     import duckdb
 
@@ -96,13 +96,13 @@ def model_table(folder: RunFolder, task: str) -> Rows:
         )
 
 
-def fingerprint(folder: RunFolder, task: str) -> dict[str, float]:
-    """Statistics by which a rebuild is compared with the paper's database.
+def point_statistics(folder: RunFolder, task: str) -> dict[str, float]:
+    """Return the label statistics without intervals, for the report and the terminal.
 
     Standard deviations of accuracy, consistency and composite over the degraded images, the correlation of the first two,
     and Spearman's rank correlation of PSNR with the composite. NaN where there is no accuracy.
     """
-    labels = labels_table(folder, task)
+    labels = stored_labels(folder, task)
     columns = {name: labels[name].to_numpy() for name in ("accuracy_weighted", "consistency_weighted", "composite", "psnr")}
     known = np.isfinite(columns["composite"]) & np.isfinite(columns["consistency_weighted"])
     accuracy, consistency, composite, psnr = (values[known] for values in columns.values())

@@ -1,1 +1,1 @@
-"""Labels and images in the forms in which others publish them, and back: a registry of formats."""
+"""Import and export of labels and images in published formats: a registry of formats."""

@@ -1,7 +1,7 @@
 """What a format of labels and images offers, so that ``miqd import`` and ``miqd export`` know it by name.
 
-A format says which files there are and what they hold. Reading the run, rendering images, scheduling, writing and resuming are
-done for all of them alike, so that a format is a handful of functions that write nothing themselves.
+A format defines which files there are and their contents. Reading the run, rendering images, scheduling, writing and resuming
+are common to all formats, so that a format is a handful of functions that write nothing themselves.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ImagePlaces:
     """Where images go, as paths below ``--to`` with forward slashes.
 
     Attributes:
-        record: ``record(task)``: a JSON file that says which run the images are of. Tasks whose images are the same files share
+        record: ``record(task)``: a JSON file that identifies the run of the images. Tasks whose images are the same files share
             it.
         original: ``original(task, image)``: copy of a source image, byte for byte. No two images may share it.
         degraded: ``degraded(task, source_id, degradation)``: a PNG.

@@ -1,4 +1,4 @@
-"""Labels of a format into a run folder that audit and compare read like any other."""
+"""Import labels of a format into a run folder, which audit and compare read like any other."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _import_part(form: Format, root: Path, folder: RunFolder, task: Task, number
 
 
 def _checked(form: Format, task: Task, sources: Sources, table: Any) -> pa.Table:
-    """Refuse what isn't the labels of these sources."""
+    """Refuse a table that doesn't hold the labels of these sources."""
     if not isinstance(table, pa.Table) or table.schema != LABELS[task]:
         raise ConfigError(f"Format {form.name} read no labels of task {task}: expected a table that labels_table() made.")
     others = set(table["source_id"].unique().to_pylist()) - set(sources)

@@ -1,4 +1,4 @@
-"""Labels tables from what a format holds: the names of degraded images and the values of some columns."""
+"""Build labels tables from imported data: the names of degraded images and the values of some columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECIPE = "published"
 def labels_table(
     task: Task, images: Sequence[tuple[str, str]], values: Mapping[str, Sequence[Any] | NDArray[np.float64]]
 ) -> pa.Table:
-    """Return label rows; what a name says of its degradation is filled in, columns that are not given are null.
+    """Return label rows: distortion, region and severities follow from the degradation's name; other missing columns are null.
 
     Args:
         task: of the labels.

@@ -1,1 +1,1 @@
-"""From responses to scores (one model, one image) to labels (one image, over all models)."""
+"""Scores (one model, one image) from responses, and labels (one image, over all models) from scores."""

@@ -34,7 +34,7 @@ def aggregate(
 ) -> pa.Table:
     """Return one label row for each row of ``variants``, in their order.
 
-    A model counts for an image if it has a consistency there (it answered, and answered on the original too); then all its
+    A model counts for an image if it has a consistency there (a prediction on the image and on its original); then all its
     scores count, else none. ``n_models`` is the number of models that count. For each score: mean and population standard
     deviation over them, and the mean weighted by ``weights`` (normalised over the same models, so a missing model is never a
     0). Composite = c * weighted consistency + (1 - c) * weighted accuracy with the recipe's c; empty without accuracy.

@@ -1,6 +1,6 @@
-"""What a recipe chooses from: how two answers of a classifier are compared, and what is read off an average precision.
+"""The functions that a recipe chooses from: comparisons of a classifier's predictions, and scores from an average precision.
 
-A user's own is named ``package.module:function`` and has the type :data:`ClassConsistency` or :data:`DetectionScore`.
+A user's own function is named ``package.module:function`` and has the type :data:`ClassConsistency` or :data:`DetectionScore`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from miqd_builder.labeling.average_precision import ImageAP
 
 
 @dataclass(frozen=True, slots=True)
-class ClassAnswers:
-    """Stored answers of a classifier, a row an image.
+class ClassPredictions:
+    """Stored predictions of a classifier, a row an image.
 
     Attributes:
         top_ids: int32 ``(n, 5)``, classes by falling probability; -1 where the model has fewer than 5.
@@ -29,29 +29,29 @@ class ClassAnswers:
     top_ids: NDArray[np.int32]
     top_probs: NDArray[np.float32]
 
-    def take(self, rows: NDArray[np.integer]) -> ClassAnswers:
+    def take(self, rows: NDArray[np.integer]) -> ClassPredictions:
         """Return some rows."""
-        return ClassAnswers(self.top_ids[rows], self.top_probs[rows])
+        return ClassPredictions(self.top_ids[rows], self.top_probs[rows])
 
 
 Values = NDArray[np.float64]
-ClassConsistency = Callable[[ClassAnswers, ClassAnswers], Values]
-"""Answers on the degraded images and on their originals, row by row, to values in [0, 1]; equal answers give exactly 1."""
+ClassConsistency = Callable[[ClassPredictions, ClassPredictions], Values]
+"""From predictions on the degraded images and on their originals, row by row, to values in [0, 1]; exactly 1 for equal ones."""
 DetectionScore = Callable[[ImageAP], Values]
-"""Average precision of images to values in [0, 1]; a perfect one gives exactly 1."""
+"""From the average precision of images to values in [0, 1]; exactly 1 for a perfect one."""
 
 
-def top1(degraded: ClassAnswers, original: ClassAnswers) -> Values:
+def top1(degraded: ClassPredictions, original: ClassPredictions) -> Values:
     """1 where the most probable class is the original's, else 0."""
     return (degraded.top_ids[:, 0] == original.top_ids[:, 0]).astype(np.float64)
 
 
-def jensen_shannon(degraded: ClassAnswers, original: ClassAnswers) -> Values:
+def jensen_shannon(degraded: ClassPredictions, original: ClassPredictions) -> Values:
     """1 - Jensen-Shannon distance (the square root of the divergence, base 2) of the stored probabilities.
 
-    Both answers become distributions over the classes in either top 5 and one bin for the rest. A class that only one of them
-    lists has probability 0 in the other, whose share of it stays in the rest bin. Compared with the distance of the full
-    distributions, this one is off by at most sqrt(rest of one) + sqrt(rest of the other).
+    Both predictions become distributions over the classes in either top 5 and one bin for the rest. A class that only one of
+    them lists has probability 0 in the other, where it is counted in the rest bin. The result differs from the distance of the
+    full distributions by at most sqrt(rest of one) + sqrt(rest of the other).
 
     Source: Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Inf. Theory 37 (1991); Endres and Schindelin,
     A new metric for probability distributions, ibid. 49 (2003).
@@ -95,7 +95,7 @@ DETECTION_SCORES: dict[str, DetectionScore] = {
 
 
 def class_consistency(name: str) -> ClassConsistency:
-    """Return a comparison of classifiers' answers by name; an own one refuses to give anything but one value in [0, 1] a row.
+    """Return a comparison of predictions by name; its result is checked: one value in [0, 1] for each row.
 
     Raises:
         ConfigError: there is none of that name.
@@ -105,7 +105,7 @@ def class_consistency(name: str) -> ClassConsistency:
 
 
 def detection_score(name: str) -> DetectionScore:
-    """Return a reading of an average precision by name; an own one refuses to give anything but one value in [0, 1] an image.
+    """Return a score of an average precision by name; its result is checked: one value in [0, 1] for each image.
 
     Raises:
         ConfigError: there is none of that name.
@@ -150,6 +150,6 @@ def _own(name: str) -> Any:
     return function
 
 
-def source_sha256(name: str) -> str:
+def function_sha256(name: str) -> str:
     """Return the hash of the module of an own function; empty for those of this project and where there is no file."""
     return (user_code.source_sha256(name.partition(":")[0]) or "") if ":" in name else ""

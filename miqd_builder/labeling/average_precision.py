@@ -64,8 +64,8 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
     classes that the reference lacks don't count, as in COCOeval.
 
     Args:
-        detections: what a model said about many images, or about a single one.
-        reference: what counts as right in all of them; its scores don't matter.
+        detections: a model's detections in many images, or in a single one.
+        reference: the objects that count as right in all of them; its scores don't matter.
         iou: overlap of boxes or of masks.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Scores of a detector or an instance segmenter: average precision against its answer on the original, and the truth."""
+"""Scores of detectors: average precision against their own detections on the original, and against the ground truth."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ def _named(measure: str, values: NDArray[np.float64]) -> Columns:
 
 
 def _consistency(batch: DetectionBatch, original: Detections, recipe: Recipe, iou: Iou) -> NDArray[np.float64]:
-    """AP against the model's own confident detections on the original; if there were none, whether there still are none."""
+    """AP against the own confident detections on the original; without any of them, 1 where there are none either, else 0."""
     # Stored scores are float32: a score of 0.3 is as confident as a limit of 0.3.
     confident = float(np.float32(recipe.reference_score))
     reference = original.above(confident)
     if len(reference):
         return _readings(batch, reference, recipe, iou)
-    loud = np.zeros(len(batch), bool)
-    loud[np.repeat(np.arange(len(batch)), batch.counts)[batch.scores >= confident]] = True
-    return np.tile((~loud).astype(np.float64), (3, 1))
+    has_confident = np.zeros(len(batch), bool)
+    has_confident[np.repeat(np.arange(len(batch)), batch.counts)[batch.scores >= confident]] = True
+    return np.tile((~has_confident).astype(np.float64), (3, 1))
 
 
 def _readings(batch: DetectionBatch, reference: Detections, recipe: Recipe, iou: Iou) -> NDArray[np.float64]:
-    """The recipe's reading of the average precision, and AP50 and AP75, ``(3, images)``."""
+    """The recipe's score of the average precision, AP50 and AP75, ``(3, images)``."""
     ap = image_ap(batch, reference, iou=iou)
     if not ap.classes.size:
         return np.full((3, len(batch)), np.nan)

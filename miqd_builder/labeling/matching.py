@@ -18,7 +18,7 @@ def box_overlaps(
     wanted_classes: NDArray[np.int64],
     crowd: NDArray[np.bool_],
 ) -> NDArray[np.float64]:  # pragma: no cover - compiled
-    """Return the IoU of each box with each reference box of its class; other pairs stay 0, nobody looks at them.
+    """Return the IoU of each box with each reference box of its class; other pairs stay 0 and are never read.
 
     Over a crowd region, the share of the box that lies inside it. A pair without common area has 0.
     """

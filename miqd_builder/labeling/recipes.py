@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
 from miqd_builder.errors import ConfigError, did_you_mean
-from miqd_builder.labeling import agreement as measures
+from miqd_builder.labeling import agreement
 from miqd_builder.registry import Registry
 from miqd_builder.yaml_files import read_mapping
 
@@ -27,11 +27,11 @@ class Recipe(BaseModel):
     """How responses become labels.
 
     Attributes:
-        name: what labels say in their ``recipe`` column.
+        name: value of the column ``recipe`` in the labels.
         version: raised whenever the same responses would give other labels.
-        class_consistency: how two answers of a classifier are compared: a name in
+        class_consistency: how two predictions of a classifier are compared: a name in
             :data:`~miqd_builder.labeling.agreement.CLASS_CONSISTENCIES` or ``package.module:function``.
-        detection_score: what is read off the average precision of an image: a name in
+        detection_score: the figure of an image's average precision that is the score: a name in
             :data:`~miqd_builder.labeling.agreement.DETECTION_SCORES` or ``package.module:function``.
         reference_score: detections on the original with at least this score are the reference of consistency.
         composite_consistency: share of consistency in the composite; accuracy has the rest.
@@ -46,15 +46,15 @@ class Recipe(BaseModel):
     reference_score: Share = 0.3
     composite_consistency: Share = 0.5
 
-    def fingerprint(self) -> str:
+    def content_hash(self) -> str:
         """Return a hash of all fields, and of the source of own functions as it is on disk now."""
-        own = [measures.source_sha256(name) for name in self._functions]
+        own = [agreement.function_sha256(name) for name in self._functions]
         facts = json.dumps([self.model_dump(), own], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def modules(self) -> dict[str, str]:
         """Return the hashes of the modules of own functions, for :func:`miqd_builder.user_code.planned` on a worker."""
-        own = {name.partition(":")[0]: measures.source_sha256(name) for name in self._functions if ":" in name}
+        own = {name.partition(":")[0]: agreement.function_sha256(name) for name in self._functions if ":" in name}
         return {module: sha256 for module, sha256 in own.items() if sha256}
 
     @property
@@ -90,8 +90,8 @@ def get_recipe(name: str) -> Recipe:
         return RECIPES[name]
     else:
         recipe = _installed(name)
-    measures.class_consistency(recipe.class_consistency)
-    measures.detection_score(recipe.detection_score)
+    agreement.class_consistency(recipe.class_consistency)
+    agreement.detection_score(recipe.detection_score)
     return recipe
 
 

@@ -1,6 +1,6 @@
-"""Responses are checked before they are scored: another tool may have written them, or they may be of another run.
+"""Checks of responses before they are scored: another tool may have written them, or they may belong to another run.
 
-Whole columns at a time, at a fraction of the cost of scoring. The first row that breaks the contract of ``responses`` is named.
+The checks work on whole columns, at a fraction of the cost of scoring, and name the first row that breaks the contract.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""COCO's compressed run lengths, read just far enough to tell which image size they are for."""
+"""COCO's compressed run lengths, decoded just far enough to know the image size that they are for."""
 
 from __future__ import annotations
 

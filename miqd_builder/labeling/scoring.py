@@ -1,4 +1,4 @@
-"""Scores of one model: how each degraded image changed its answer (consistency), and whether the answer is right (accuracy)."""
+"""Scores of one model: agreement with its predictions on the originals (consistency) and with the ground truth (accuracy)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Rle = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReferenceMap:
-    """What class maps of an image are compared with.
+    """The class map that others of the same image are compared with.
 
     Attributes:
         masks: each class that is present.
@@ -43,24 +43,24 @@ class ReferenceMap:
         return cls(masks, areas, None if complete else coco_mask.merge(list(masks.values())))
 
 
-def mean_iou(answer: Segmentation, reference: ReferenceMap) -> float:
+def mean_iou(prediction: Segmentation, reference: ReferenceMap) -> float:
     """Return the mean over the reference's classes of intersection over union; NaN where the reference has no class.
 
-    For a class with the reference pixels R and the answered pixels A: |A and R| / |A or R|, where pixels without a class in
-    the reference (255 in a label PNG) are left out of both. Classes that only the answer has are no terms of the mean, as in
+    For a class with the reference pixels R and the predicted pixels A: |A and R| / |A or R|, where pixels without a class in
+    the reference (255 in a label PNG) are left out of both. Classes that only the prediction has don't enter the mean, as in
     the average precision of detectors: their pixels already lower the class that they were taken from, and a single stray
-    pixel must not cost as much as a lost class. An answer equal to its reference scores exactly 1.
+    pixel must not cost as much as a missing class. A prediction equal to its reference scores exactly 1.
 
     Args:
-        answer: what a model said; of the reference's size.
-        reference: what counts as right.
+        prediction: a model's class map, of the reference's size.
+        reference: the map that counts as right.
     """
     from pycocotools import mask as coco_mask
 
-    answered = _masks(answer)
+    predicted = _masks(prediction)
     ratios = []
     for category_id, wanted in reference.masks.items():
-        found = answered.get(category_id)
+        found = predicted.get(category_id)
         if found is None:
             ratios.append(0.0)
             continue
@@ -73,8 +73,8 @@ def mean_iou(answer: Segmentation, reference: ReferenceMap) -> float:
 def score_segmentations(responses: pa.Table, sources: Mapping[str, SourceImage]) -> dict[str, NDArray[np.float64]]:
     """Return mIoU against the label PNG (accuracy) and against the model's own map of the original (consistency).
 
-    Where the own map has no class at all, consistency is 1 if the answer has none either, else 0. An image without label PNG,
-    or with one of which no pixel counts, has no accuracy (NaN).
+    Where the own map has no class at all, consistency is 1 if the prediction has none either, else 0. An image without label
+    PNG, or with one of which no pixel counts, has no accuracy (NaN).
 
     Args:
         responses: a model's responses of task seg.
@@ -84,23 +84,24 @@ def score_segmentations(responses: pa.Table, sources: Mapping[str, SourceImage])
         UnreadableImageError: a label PNG can't be used.
     """
     ids, degradations = responses["source_id"].to_pylist(), responses["degradation"].to_pylist()
-    answers = iterate_segmentations(responses)
-    own = {i: ReferenceMap.of(a) for i, d, a in zip(ids, degradations, answers, strict=True) if d == ORIGINAL}
-    true = _true_maps(dict(zip(ids, answers, strict=True)), sources)
+    predictions = iterate_segmentations(responses)
+    own = {i: ReferenceMap.of(p) for i, d, p in zip(ids, degradations, predictions, strict=True) if d == ORIGINAL}
+    pairs = list(zip(ids, predictions, strict=True))
+    true = _true_maps(dict(pairs), sources)
     return {
-        "consistency": np.array([_consistency(a, own[i]) if i in own else np.nan for i, a in zip(ids, answers, strict=True)]),
-        "accuracy": np.array([mean_iou(a, true[i]) if i in true else np.nan for i, a in zip(ids, answers, strict=True)]),
+        "consistency": np.array([_consistency(p, own[i]) if i in own else np.nan for i, p in pairs]),
+        "accuracy": np.array([mean_iou(p, true[i]) if i in true else np.nan for i, p in pairs]),
     }
 
 
-def _true_maps(answers: Mapping[str, Segmentation], sources: Mapping[str, SourceImage]) -> dict[str, ReferenceMap]:
-    """Label PNGs by source, read in the size that a model's answer has."""
-    maps = {source_id: sources[source_id].truth_for("seg") for source_id in answers}
-    return {i: ReferenceMap.of(m.read(answers[i].height, answers[i].width)) for i, m in maps.items() if m is not None}
+def _true_maps(predictions: Mapping[str, Segmentation], sources: Mapping[str, SourceImage]) -> dict[str, ReferenceMap]:
+    """Label PNGs by source, read in the size that a model's prediction has."""
+    maps = {source_id: sources[source_id].truth_for("seg") for source_id in predictions}
+    return {i: ReferenceMap.of(m.read(predictions[i].height, predictions[i].width)) for i, m in maps.items() if m is not None}
 
 
-def _consistency(answer: Segmentation, own: ReferenceMap) -> float:
-    return mean_iou(answer, own) if own.masks else float(not answer.masks)
+def _consistency(prediction: Segmentation, own: ReferenceMap) -> float:
+    return mean_iou(prediction, own) if own.masks else float(not prediction.masks)
 
 
 def _masks(classes: Segmentation) -> dict[int, Rle]:

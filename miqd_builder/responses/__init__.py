@@ -1,4 +1,4 @@
-"""What a model said about one image: the common form that every adapter returns."""
+"""Predictions of a model for one image, in the common form that every adapter returns."""
 
 from miqd_builder.responses.classification import Classification
 from miqd_builder.responses.detections import MAX_DETECTIONS, DetectionBatch, Detections

@@ -1,4 +1,4 @@
-"""What a classifier said about one image."""
+"""The prediction of a classifier for one image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Answer of a classifier.
+    """Prediction of a classifier.
 
     Attributes:
         probabilities: float32 ``(num_classes,)``, softmax over the classes, sums to 1.

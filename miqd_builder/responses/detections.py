@@ -1,4 +1,4 @@
-"""Objects in images: what a detector or an instance segmenter said, and what it is compared with."""
+"""Objects in images: predictions of detectors and instance segmenters, and the references that they are compared with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Detections:
         scores: ``(n,)`` in [0, 1], not increasing, at most 100 of them; 1 for annotations.
         category_ids: ``(n,)``, category ids of the annotations (not class indices).
         masks: COCO compressed RLE ``counts`` of the full image size, one for each box; None where only boxes are known.
-        crowd: bool ``(n,)``: regions that neither reward nor punish a detection; None means that there are none.
+        crowd: bool ``(n,)``: crowd regions; a detection that matches one counts neither as right nor as wrong. None: none are.
     """
 
     height: int

@@ -1,4 +1,4 @@
-"""What a semantic segmenter said about one image."""
+"""The prediction of a semantic segmenter for one image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from miqd_builder.responses.masks import decode_masks, encode_map
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """Answer of a semantic segmenter: at most one class for each pixel. A map of label PNGs takes the same form.
+    """Prediction of a semantic segmenter: at most one class for each pixel. Label PNGs are read into the same form.
 
     Attributes:
         height, width: size of the image in pixels.

@@ -2,7 +2,7 @@
 
 from miqd_builder.roi.annotations import annotation_mask
 from miqd_builder.roi.dino import DINO
-from miqd_builder.roi.registry import ROI_KINDS, RoiKind, check_roi, roi_fingerprint, roi_mask
+from miqd_builder.roi.registry import ROI_KINDS, RoiKind, check_roi, roi_hash, roi_mask
 from miqd_builder.roi.saliency import spectral_residual
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "RoiKind",
     "annotation_mask",
     "check_roi",
-    "roi_fingerprint",
+    "roi_hash",
     "roi_mask",
     "spectral_residual",
 ]

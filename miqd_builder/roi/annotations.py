@@ -26,10 +26,10 @@ def mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> ND
     return annotation_mask(source, image)
 
 
-def fingerprint(config: RoiConfig, source: SourceImage) -> str:
-    """Return a hash of the image's annotations."""
+def content_hash(config: RoiConfig, source: SourceImage) -> str:
+    """Return the content hash of the image's annotations."""
     truth = source.truth_for("ins")
-    return "annotations " + (truth.fingerprint() if truth else "")
+    return "annotations " + (truth.content_hash() if truth else "")
 
 
 def annotation_mask(source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

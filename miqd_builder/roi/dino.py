@@ -46,7 +46,7 @@ def mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> ND
     return dino_mask(image, _entry(config))
 
 
-def fingerprint(config: RoiConfig, source: SourceImage) -> str:
+def content_hash(config: RoiConfig, source: SourceImage) -> str:
     """Return the version of the method and the hash of the weights."""
     return f"dino {VERSION} {file_sha256(_weights(config))}"
 

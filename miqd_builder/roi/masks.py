@@ -45,8 +45,8 @@ def mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> ND
     return np.array((values > 127) * 255, np.uint8)
 
 
-def fingerprint(config: RoiConfig, source: SourceImage) -> str:
-    """Return a hash of the mask's file; one that can't be read gets one of its own."""
+def content_hash(config: RoiConfig, source: SourceImage) -> str:
+    """Return a hash of the mask's file; a fixed text for a file that can't be read."""
     try:
         return "masks " + hashlib.sha256(_file(config, source).read_bytes()).hexdigest()
     except OSError:

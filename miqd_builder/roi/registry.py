@@ -22,8 +22,8 @@ class RoiKind(Protocol):
     def mask(self, config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return uint8 ``(height, width)`` of 0 (background) and 255 (ROI); UnreadableImageError costs only this image."""
 
-    def fingerprint(self, config: RoiConfig, source: SourceImage) -> str:
-        """Return a text that is another one whenever a mask could be another one for the same pixels."""
+    def content_hash(self, config: RoiConfig, source: SourceImage) -> str:
+        """Return a text that changes whenever the mask of the same pixels may change."""
 
 
 ROI_KINDS: Registry[RoiKind] = Registry(
@@ -56,13 +56,13 @@ def roi_mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -
     return mask if ROI_KINDS.shipped(config.kind) else _checked(config.kind, source, image, mask)
 
 
-def roi_fingerprint(config: RoiConfig, source: SourceImage) -> str:
+def roi_hash(config: RoiConfig, source: SourceImage) -> str:
     """Return a hash of everything that the source's mask depends on besides its pixels."""
-    found = ROI_KINDS[config.kind].fingerprint(config, source)
+    found = ROI_KINDS[config.kind].content_hash(config, source)
     if ROI_KINDS.shipped(config.kind):
         return found
     if not isinstance(found, str):
-        raise ConfigError(f"ROI kind '{config.kind}' returned the fingerprint {found!r}: expected a text.")
+        raise ConfigError(f"ROI kind '{config.kind}' returned the content hash {found!r}: expected a text.")
     return f"{config.kind} {found}"
 
 

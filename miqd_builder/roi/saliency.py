@@ -1,4 +1,4 @@
-"""ROI kind ``saliency``: what stands out from the image's spectrum; needs nothing but the image."""
+"""ROI kind ``saliency``: the spectral residual of the image; needs nothing but the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mask(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> ND
     return spectral_residual(image)
 
 
-def fingerprint(config: RoiConfig, source: SourceImage) -> str:
+def content_hash(config: RoiConfig, source: SourceImage) -> str:
     """Return the version of the method."""
     return f"saliency {VERSION}"
 

@@ -34,7 +34,7 @@ def dino_mask(image: NDArray[np.uint8], weights: ModelEntry) -> NDArray[np.uint8
 
     Args:
         image: uint8 ``(height, width, 3)`` RGB.
-        weights: names the checkpoint; which of the four published transformers it is, its tensors tell.
+        weights: names the checkpoint; its tensors determine which of the four published transformers it is.
 
     Raises:
         ConfigError: the weights are missing, other ones than expected, or no DINO transformer's.
@@ -51,8 +51,8 @@ def dino_mask(image: NDArray[np.uint8], weights: ModelEntry) -> NDArray[np.uint8
 def attention(network: Any, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return how much the class token attends to each patch in the last block, the mean over its heads: ``(rows, columns)``.
 
-    The heads look at different parts of an object; their mean covers all of it. Computed in double precision, so that the last
-    bits, which differ between machines and numbers of threads, move no patch across the threshold.
+    The heads attend to different parts of an object; their mean covers all of it. Computed in double precision, so that the
+    last bits, which differ between machines and numbers of threads, move no patch across the threshold.
     """
     patch = network.patch_embed.patch_size[0]
     rows, columns = grid_size(image.shape[0], image.shape[1], patch)

@@ -1,4 +1,4 @@
-"""Source images and their ground truth: ImageNet, COCO, a bare folder, or what other packages bring."""
+"""Source images and their ground truth: ImageNet, COCO, a bare folder, or a kind of another package."""
 
 from miqd_builder.sources.base import SourceImage, SourceSet
 from miqd_builder.sources.files import RefusedFile

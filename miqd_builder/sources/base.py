@@ -28,7 +28,7 @@ class SourceImage:
     Attributes:
         source_id: the file's stem, unique in its source; with subfolders their names before it.
         path: where the file is.
-        truth: what is known of the image, None for one without ground truth.
+        truth: ground truth of the image, None without one.
         max_pixels: a larger image is refused before it is decoded.
     """
 
@@ -70,16 +70,16 @@ class SourceImage:
             self.truth.check(height, width)
 
     def file_sha256(self) -> str:
-        """Return the SHA-256 of the file; a file that can't be read gets a hash of its own."""
+        """Return the SHA-256 of the file; ``unreadable`` for a file that can't be read."""
         try:
             return hashlib.sha256(self._bytes()).hexdigest()
         except UnreadableImageError:
             return "unreadable"
 
-    def truth_fingerprint(self) -> str:
+    def truth_hash(self) -> str:
         """Return a hash of all ground truth of the image, whatever its kind."""
         label, annotated, label_map = self.truth_for("cls"), self.truth_for("det"), self.truth_for("seg")
-        known = (label and label.index, *(t and t.fingerprint() for t in (annotated, label_map)))
+        known = (label and label.index, *(t and t.content_hash() for t in (annotated, label_map)))
         return hashlib.sha256(str(known).encode()).hexdigest()
 
     def _bytes(self) -> bytes:

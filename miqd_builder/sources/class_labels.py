@@ -11,7 +11,7 @@ from miqd_builder.sources.files import some
 NUM_CLASSES = 1000
 
 
-def read_labels(path: Path) -> dict[str, int]:
+def read_class_labels(path: Path) -> dict[str, int]:
     """Read a label file into ``{file name: class index 0..999}``.
 
     Raises:

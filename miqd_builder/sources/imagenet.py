@@ -10,7 +10,7 @@ from pathlib import PurePath
 from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.sources.base import SourceSet, sorted_images, source_image
-from miqd_builder.sources.class_labels import read_labels
+from miqd_builder.sources.class_labels import read_class_labels
 from miqd_builder.sources.files import (
     NamedFile,
     check_folder,
@@ -39,7 +39,7 @@ def open_imagenet(config: SourceConfig) -> SourceSet:
     refuse_category_ids(config)
     if config.labels is not None:
         found = image_files(config.images, recursive=config.recursive)
-        rows = read_labels(config.labels)
+        rows = read_class_labels(config.labels)
         labels = _labels_of(found, rows)
     else:
         found = _class_folder_files(config)

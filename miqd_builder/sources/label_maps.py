@@ -75,8 +75,8 @@ class LabelMap:
         """Make sure that it can be used for an image of this size in pixels; errors as for :meth:`read`."""
         self.values(height, width)
 
-    def fingerprint(self) -> str:
-        """Return a hash of everything that a score can depend on; a file that can't be read gets one of its own."""
+    def content_hash(self) -> str:
+        """Return a hash of everything that a score can depend on; for a file that can't be read it says so."""
         try:
             content = hashlib.sha256(self._bytes()).hexdigest()
         except UnreadableImageError:

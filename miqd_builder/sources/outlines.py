@@ -44,7 +44,7 @@ def _encoded(outline: Outline, height: int, width: int) -> dict[str, Any]:
 
 
 def _check_polygons(polygons: list[Any], height: int, width: int) -> None:
-    """Keep out what pycocotools would crash on."""
+    """Refuse polygons that would crash pycocotools."""
     for polygon in polygons:
         points = np.asarray(polygon, np.float64)
         if points.ndim != 1 or len(points) < 4 or not np.isfinite(points).all():

@@ -20,7 +20,7 @@ class SourceKind:
 
     Attributes:
         open: lists a source: the section ``source`` of a run file in, images with their ground truth out.
-        tasks: that may be run on it; a task without ground truth gets labels of consistency only.
+        tasks: tasks that may be run on it; one without ground truth gets labels of consistency only.
     """
 
     open: Callable[[SourceConfig], SourceSet]
@@ -82,7 +82,7 @@ def refuse_category_ids(config: SourceConfig) -> None:
 
 
 def _checked(kind: str, sources: object) -> SourceSet:
-    """Refuse what the rest of the project couldn't work with from another package's kind."""
+    """Refuse a result of another package's kind that breaks the contract of sources."""
     if not isinstance(sources, SourceSet):
         raise ConfigError(f"Source kind '{kind}' returned {type(sources).__name__}: expected a SourceSet.")
     if not sources.images:

@@ -33,7 +33,7 @@ class ClassLabel:
     def check(self, height: int, width: int) -> None:
         """Make sure that it can be used for an image of this size in pixels; a class always can."""
 
-    def fingerprint(self) -> str:
+    def content_hash(self) -> str:
         """Return everything that a score can depend on."""
         return str(self.index)
 
@@ -101,8 +101,8 @@ class Annotations:
             crowd=self.crowd,
         )
 
-    def fingerprint(self) -> str:
-        """Return a hash of everything that a score can depend on; malformed outlines get one of their own."""
+    def content_hash(self) -> str:
+        """Return a hash of everything that a score can depend on; it is another one if outlines are malformed."""
         digest = hashlib.sha256(f"{self.height} {self.width}".encode())
         for array in (self.boxes, self.category_ids, self.crowd):
             digest.update(array.tobytes())
@@ -124,5 +124,5 @@ class Annotations:
 
 
 Truth = ClassLabel | Annotations | LabelMap
-"""What is known of an image. ``tasks`` are those that it serves, ``check(height, width)`` finds out whether it can be used for
-an image of that size, ``fingerprint()`` names its content."""
+"""Ground truth of an image. ``tasks`` are the tasks that it serves, ``check(height, width)`` finds out whether it can be used
+for an image of that size, ``content_hash()`` identifies its content."""

@@ -1,1 +1,1 @@
-"""The run folder: Parquet parts with fingerprints, images, and the record of the run."""
+"""The run folder: Parquet parts with content hashes, images, and the record of the run."""

@@ -14,7 +14,7 @@ from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.tables.lineage import changed_fields
 
 _PLACE = {"variants": "images", "labels": "variants"}
-"""What footers say of images kept or not, which changes no row."""
+"""Fields of the lineage that record whether images are kept, which changes no row."""
 
 
 def difference(stored: RunFolder, again: RunFolder, name: str) -> str | None:
@@ -47,11 +47,11 @@ def _rows(before: pa.Table, now: pa.Table, names: Sequence[str]) -> str | None:
     keys = [list(zip(*(table[name].to_pylist() for name in names), strict=True)) for table in (before, now)]
     if keys[0] == keys[1]:
         return None
-    odd = sorted(set(keys[0]) ^ set(keys[1]))
-    if not odd:
+    extra = sorted(set(keys[0]) ^ set(keys[1]))
+    if not extra:
         return "lists its rows in another order than when made again"
-    where = "has" if odd[0] in set(keys[0]) else "lacks"
-    return f"{where} the row {' '.join(map(str, odd[0]))}, which it {'lacks' if where == 'has' else 'has'} when made again"
+    where = "has" if extra[0] in set(keys[0]) else "lacks"
+    return f"{where} the row {' '.join(map(str, extra[0]))}, which it {'lacks' if where == 'has' else 'has'} when made again"
 
 
 def _columns(before: pa.Table, now: pa.Table, keys: Sequence[str]) -> str | None:

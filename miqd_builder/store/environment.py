@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def machine() -> dict[str, str | int | None]:
     """Describe this machine and this code.
 
-    ``gpu`` is None without one, and in commands that don't load PyTorch, which have no use for it. ``git`` is the commit of a
+    ``gpu`` is None without one, and in commands that don't load PyTorch. ``git`` is the commit of a
     checkout, with ``-dirty`` behind it where files were changed; None for an installed package.
     """
     return {"os": platform.platform(), "cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu(), "git": _git_revision()}

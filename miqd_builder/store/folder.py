@@ -1,4 +1,4 @@
-"""A run folder on any fsspec file system: where things are, and how they are written so that a torn file never counts."""
+"""A run folder on any fsspec file system: paths, and atomic writes, so that a partly written file never counts."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class RunFolder:
         return tails
 
     def identities(self, folder: str) -> dict[str, str | None]:
-        """Return the Parquet files below a folder by name, each with what tells whether it is the file that it was.
+        """Return the Parquet files below a folder by name, each with an identity that changes with the file.
 
         See :func:`many_files.identities`.
         """
@@ -182,13 +182,13 @@ class RunFolder:
         )
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that isn't there is fine."""
+        """Remove a file if it is there."""
         with self._access("remove", name):
             if self.fs.exists(self.path(name)):
                 self.fs.rm_file(self.path(name))
 
     def remove_temporary(self) -> None:
-        """Remove what killed writers left, below everything but ``images``. No other run may be writing there.
+        """Remove temporary files that killed writers left, everywhere but in ``images``. No other run may be writing there.
 
         An image's leftovers go when its source is rendered again (:meth:`remove_temporary_images`), so that millions of files
         needn't be listed.
@@ -205,7 +205,7 @@ class RunFolder:
                     path.unlink(missing_ok=True)
 
     def remove_temporary_images(self, source_ids: Iterable[str]) -> None:
-        """Remove what killed writers left of the images of some sources."""
+        """Remove temporary files that killed writers left beside the images of some sources."""
         if self.local:
             for source_id in source_ids:
                 for path in Path(self.path(f"{IMAGES}/{source_id}")).glob(f"*{TEMPORARY}"):
@@ -213,7 +213,7 @@ class RunFolder:
 
     @contextmanager
     def _access(self, verb: str, name: str) -> Iterator[None]:
-        """Turn what a file system raises into one line; reading a file that isn't there stays a FileNotFoundError."""
+        """Turn a file system's error into one line; reading a file that isn't there stays a FileNotFoundError."""
         try:
             yield
         except OSError as error:

@@ -1,8 +1,8 @@
-"""What is known of many parts: their footers, each read once, many at a time, and remembered from one command to the next.
+"""The footers of many parts, each read once, many at a time, and remembered from one command to the next.
 
-``index/<table>.json`` holds what the footers said when they were last read, and the identity that each file had then: a store's
-tag of the content, or a local file's inode, size and times. An entry counts only while the table's listing shows the same
-identity; any other footer is read. The index is a cache: without it, or with a damaged one, every footer is read.
+``index/<table>.json`` holds the footers as they were last read, and the identity that each file had then: a store's tag of the
+content, or a local file's inode, size and times. An entry counts only while the table's listing shows the same identity; any
+other footer is read. The index is a cache: without it, or with a damaged one, every footer is read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Table:
 
     Attributes:
         files: identity of each file that is there.
-        known: what footers say, as far as they were read.
+        known: footers that were read.
         saved: entries of the index.
     """
 
@@ -42,7 +42,7 @@ class _Table:
     def entries(self) -> dict[str, Entry]:
         """What the index should hold."""
         known = ((name, self.files.get(name), stamp) for name, stamp in self.known.items())
-        return {n: [tag, s.fingerprint, s.rows, s.complete] for n, tag, s in known if tag is not None and s is not None}
+        return {n: [tag, s.content_hash, s.rows, s.complete] for n, tag, s in known if tag is not None and s is not None}
 
 
 class Footers:
@@ -59,7 +59,7 @@ class Footers:
         self._tables: dict[str, _Table] = {}
 
     def get(self, name: str) -> PartStamp | None:
-        """Return what a part's footer says; None if there is no such part, or none that counts (torn, or of another origin)."""
+        """Return the stamp in a part's footer; None if there is no such part, or it isn't valid (damaged or foreign)."""
         table = self._table(_table_of(name))
         if name not in table.known:
             self.load([name])
@@ -80,7 +80,7 @@ class Footers:
                 with contextlib.suppress(FileNotFoundError):
                     tail = self._folder.read(name, last=length)
             footer = parse_footer(tail)
-            stamp = footer and PartStamp(footer.fingerprint, footer.rows, footer.complete)
+            stamp = footer and PartStamp(footer.content_hash, footer.rows, footer.complete)
             self._table(_table_of(name)).known[name] = stamp
 
     def refresh(self, table: str) -> None:

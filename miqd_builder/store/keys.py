@@ -1,4 +1,4 @@
-"""What things are called: a work item, with its record in the quarantine and its part; a command, with its task."""
+"""Names of work items (with their part and their record in the quarantine) and of commands (with their task)."""
 
 from __future__ import annotations
 

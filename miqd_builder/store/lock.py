@@ -9,8 +9,8 @@ seconds. A lock that is found counts as
 - otherwise (another host and an older or a future time; a process number that another process may have been given; an
   unreadable file) the lock is watched for several renewals: it is held if it changes, and left behind if not.
 
-Watching needs no clocks that agree: a host whose clock is wrong by hours can't take over a lock that is renewed. What a wrong
-clock can do is to make a lock that was left behind look fresh; then the error names the file to delete.
+Watching needs no clocks that agree: a host whose clock is wrong by hours can't take over a lock that is renewed. A wrong
+clock can only make a lock that was left behind look fresh; then the error names the file to delete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RENEW_SECONDS = 5.0
 WATCH_SECONDS = 20.0
 FRESH_SECONDS = 300.0
 SETTLE_SECONDS = 1.0
-"""Between taking over a lock and looking whether somebody else took it over in the same moment."""
+"""Between taking over a lock and checking whether another run took it over in the same moment."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class RunLock:
             refuse_if_held(self._folder)
             self._folder.write(NAME, self._holder.encode())
             time.sleep(SETTLE_SECONDS)
-            self._look()
+            self._check_holder()
             self.check()
         self._thread.start()
         return self
@@ -94,7 +94,7 @@ class RunLock:
         self._stop.set()
         self._thread.join()
         with contextlib.suppress(MiqdError):
-            self._look()
+            self._check_holder()
             if self._taken_by is None:
                 self._folder.remove(NAME)
 
@@ -107,7 +107,7 @@ class RunLock:
         if self._taken_by is not None:
             raise StoreError(_held(self._folder, self._taken_by))
 
-    def _look(self) -> None:
+    def _check_holder(self) -> None:
         there = read_lock(self._folder)
         if there is not None and there.token != self._holder.token:
             self._taken_by = there
@@ -116,7 +116,7 @@ class RunLock:
         while not self._stop.wait(RENEW_SECONDS) and self._taken_by is None:
             # A full disk or a lost connection stops the work elsewhere, not here.
             with contextlib.suppress(MiqdError):
-                self._look()
+                self._check_holder()
                 if self._taken_by is None:
                     self._folder.write(NAME, replace(self._holder, renewed=time.time()).encode(), flush=False)
 

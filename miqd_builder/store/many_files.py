@@ -1,4 +1,4 @@
-"""Many files of a file system at once: their last bytes, and whether they are the files that they were."""
+"""Many files of a file system at once: their last bytes, and identities that show whether they have changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AT_ONCE = 64
 """Reads that are under way at the same time."""
 SETTLED_SECONDS = 1.0
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5")
-"""What stores call the tag of a content."""
+"""Names that stores use for the tag of a content."""
 
 
 def tails(fs: fsspec.AbstractFileSystem, paths: list[str], last: int) -> list[bytes | Exception]:
@@ -43,11 +43,11 @@ def _local_tail(path: str, last: int) -> bytes:
 
 
 def identities(fs: fsspec.AbstractFileSystem, root: str) -> dict[str, str | None]:
-    """Return the files below a folder by their path in it, each with what tells whether it is the file that it was.
+    """Return the files below a folder by their path in it, each with an identity that changes with the file.
 
-    That is the tag that an object store gives to a content, or the inode, size and times of a local file. None in a store
-    without tags, and for a local file younger than :data:`SETTLED_SECONDS`: it may change within a tick of the file system's
-    clock.
+    The identity is the tag that an object store gives to a content, or the inode, size and times of a local file. None in a
+    store without tags, and for a local file younger than :data:`SETTLED_SECONDS`: it may change within a tick of the file
+    system's clock.
     """
     return _local_identities(root) if isinstance(fs, LocalFileSystem) else _remote_identities(fs, root)
 

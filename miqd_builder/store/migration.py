@@ -15,8 +15,8 @@ _PSNRS = "candidate_psnrs"
 def migrate(folder: RunFolder, record: RunRecord) -> bool:
     """Move the candidates' PSNRs out of the footers of ``variants`` into ``candidates``, and write ``run.json`` anew.
 
-    Rows and content hashes stay, so that nothing has to be computed again. Every file is replaced as a whole, and only once
-    what it held is in another one; ``run.json`` comes last, so that a migration that was interrupted goes on.
+    Rows and content hashes stay, so that nothing has to be computed again. Every file is replaced as a whole, and only after
+    its former content is in another file; ``run.json`` comes last, so that an interrupted migration is resumed.
 
     Args:
         folder: the run folder, which must be held.

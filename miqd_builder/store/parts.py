@@ -1,4 +1,4 @@
-"""Parquet parts whose footer says what they were made from (:mod:`miqd_builder.tables.lineage`)."""
+"""Parquet parts with their lineage in the footer (:mod:`miqd_builder.tables.lineage`)."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from miqd_builder.tables.lineage import Lineage, PartState, compact_json, conten
 ROW_GROUP_BYTES = 64 * 2**20
 """Row groups are cut at this size in memory, below the 100 MB that viewers of Parquet data sets ask for."""
 
-_FINGERPRINT, _LINEAGE, _COMPLETE, _EXTRA = "miqd.fingerprint", "miqd.inputs", "miqd.complete", "miqd.extra"
+_CONTENT_HASH, _LINEAGE, _COMPLETE, _EXTRA = "miqd.fingerprint", "miqd.inputs", "miqd.complete", "miqd.extra"
 TAIL_BYTES = 2**14
 """Read for a footer at first; a longer footer costs a second read."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartStamp:
-    """What tells whether a part is up to date.
+    """What decides whether a part is up to date.
 
     Attributes:
-        fingerprint: content hash of the lineage.
+        content_hash: hash of the lineage.
         rows: number of rows.
         complete: False if some of the wanted rows are missing (quarantined).
     """
 
-    fingerprint: str
+    content_hash: str
     rows: int
     complete: bool
 
     @property
     def state(self) -> PartState:
         """How the part is named in the lineage of those made from it."""
-        return PartState(self.fingerprint, self.rows)
+        return PartState(self.content_hash, self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Footer(PartStamp):
-    """What a part's footer says.
+    """Content of a part's footer.
 
     Attributes:
         lineage_json: the lineage as it is written.
@@ -79,7 +79,7 @@ def write_part(
         StoreError: the disk is full or the folder can't be written.
     """
     metadata = {
-        _FINGERPRINT: content_hash(lineage),
+        _CONTENT_HASH: content_hash(lineage),
         _LINEAGE: compact_json(to_json(lineage)),
         _COMPLETE: "true" if complete else "false",
     }
@@ -123,7 +123,7 @@ def decode_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_footer(folder: RunFolder, name: str) -> Footer | None:
-    """Return a part's footer; None if there is no such part, or none that counts (torn, or of another origin)."""
+    """Return a part's footer; None if there is no such part, or no valid one (damaged, or of another origin)."""
     try:
         tail = folder.read(name, last=TAIL_BYTES)
         if (length := footer_bytes(tail)) > len(tail):
@@ -139,14 +139,14 @@ def footer_bytes(tail: bytes) -> int:
 
 
 def parse_footer(tail: bytes) -> Footer | None:
-    """Return the footer at the end of a part's last bytes; None if it is none that counts."""
+    """Return the footer at the end of a part's last bytes; None if it is not valid."""
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
         pairs = metadata.metadata or {}
         if KEY.encode() not in pairs:
             return None
         return Footer(
-            fingerprint=pairs[_FINGERPRINT.encode()].decode(),
+            content_hash=pairs[_CONTENT_HASH.encode()].decode(),
             rows=metadata.num_rows,
             complete=pairs[_COMPLETE.encode()] == b"true",
             lineage_json=pairs[_LINEAGE.encode()],
@@ -172,4 +172,4 @@ def read_part(folder: RunFolder, name: str, columns: list[str] | None = None) ->
 
 def is_done(stamp: PartStamp | None, lineage: Lineage) -> bool:
     """Tell whether a part holds all that the lineage asks for."""
-    return stamp is not None and stamp.complete and stamp.fingerprint == content_hash(lineage)
+    return stamp is not None and stamp.complete and stamp.content_hash == content_hash(lineage)

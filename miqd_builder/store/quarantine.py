@@ -1,4 +1,4 @@
-"""What failed, and why: one small table a stage and part, replaced by the next try."""
+"""Records of failures: one small table for each stage and part, replaced by the next attempt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqd_builder.tables.schema import QUARANTINE
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One thing that failed.
+    """One failed image, model or part.
 
     Attributes:
         stage: degrade, respond, score or label.
@@ -38,7 +38,7 @@ class Failure:
 
 
 def write_failures(folder: RunFolder, key: str, failures: Sequence[Failure]) -> None:
-    """Record the failures of one stage and part, in place of those of an earlier try; none removes the record.
+    """Record the failures of one stage and part, in place of those of an earlier attempt; none removes the record.
 
     Args:
         folder: the run folder.

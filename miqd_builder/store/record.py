@@ -1,4 +1,4 @@
-"""``run.json``: what a run folder was made with, and which source image is in which part."""
+"""``run.json``: the settings that a run folder was made with, and the assignment of source images to parts."""
 
 from __future__ import annotations
 

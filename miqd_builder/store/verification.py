@@ -1,4 +1,4 @@
-"""Read a run folder again, all of it, and name what is damaged."""
+"""Check every file of a run folder and name those that are damaged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AGAIN = "delete it and run again"
 
 _PART = re.compile(r"part-([0-9]+)\.parquet")
 _PNG_END = bytes.fromhex("0000000049454e44ae426082")
-"""The last chunk of every PNG; decoders don't look at its checksum."""
+"""The last chunk of every PNG; decoders don't check its checksum."""
 
 Checked = tuple[str, str | None]
 
@@ -32,9 +32,9 @@ def verify_folder(folder: RunFolder) -> Iterator[Checked]:
     """Read every file again.
 
     ``run.json`` and the quarantine: every byte is as it was written.
-    Parts: every byte is as it was written, the footer's fingerprint belongs to its inputs, the columns are those of the table,
-    the sources are those that ``run.json`` assigns, no row is missing or appears twice, and the parts that it was made from are
-    those that are there.
+    Parts: every byte is as it was written, the footer's content hash is that of its lineage, the columns are those of the
+    table, the sources are those that ``run.json`` assigns, no row is missing or appears twice, and the parts that it was made
+    from are unchanged.
     Images: the pixels have the hash that ``variants`` recorded.
 
     Yields:
@@ -82,8 +82,8 @@ def _part_problem(folder: RunFolder, record: RunRecord, name: str) -> str | None
     if footer is None:
         return f"has no footer of this project: {AGAIN}"
     lineage = footer.lineage
-    if lineage is None or footer.fingerprint != hashed_json(json.loads(footer.lineage_json)):
-        return f"has a fingerprint that is not that of what it was made from: {AGAIN}"
+    if lineage is None or footer.content_hash != hashed_json(json.loads(footer.lineage_json)):
+        return f"has a content hash that is not that of its lineage: {AGAIN}"
     table = decode_table(data)
     expected = _schema(name, table.column_names)
     if not table.schema.equals(expected):
@@ -96,9 +96,9 @@ def _rows_problem(record: RunRecord, name: str, footer: Footer, table: pa.Table)
     assigned = set(record.parts[number]) if number < len(record.parts) else set()
     names = ["source_id", *(["distortion", "candidate"] if name.startswith("candidates/") else ["degradation"])]
     keys = list(zip(*(table[column].to_pylist() for column in names), strict=True))
-    strangers = sorted({key[0] for key in keys} - assigned)
-    if strangers:
-        return f"holds the image '{strangers[0]}', which {NAME} doesn't put into this part: {AGAIN}"
+    unassigned = sorted({key[0] for key in keys} - assigned)
+    if unassigned:
+        return f"holds the image '{unassigned[0]}', which {NAME} doesn't put into this part: {AGAIN}"
     if len(set(keys)) != len(keys):
         return f"lists an image twice: {AGAIN}"
     lineage = footer.lineage
@@ -119,7 +119,7 @@ def _origin_problem(folder: RunFolder, name: str, lineage: Lineage) -> str | Non
 
 
 def _origins(name: str, lineage: Lineage) -> dict[str, PartState | None]:
-    """The parts that a part says it was made from, and what they held."""
+    """The parts in a part's lineage, with their state then."""
     folder, _, _ = name.rpartition("/")
     number = _number(name)
     if isinstance(lineage, ScoresLineage):
@@ -158,6 +158,9 @@ def _images(folder: RunFolder, variants: str) -> Iterator[Checked]:
             data = folder.read(name)
             same = hashlib.sha256(decode_png(data).tobytes()).hexdigest() == row["pixel_sha256"]
             right = same and data.endswith(_PNG_END)
-            yield name, None if right else f"has not the pixels that '{variants}' says: delete that part and run degrade again"
+            yield (
+                name,
+                None if right else f"differs from its hash in '{variants}': delete that part and run degrade again",
+            )
         except (FileNotFoundError, MiqdError):
             yield name, f"is missing or damaged: delete '{variants}' and run degrade again"

@@ -1,7 +1,7 @@
-"""What a part was made from, one record a table, and its form as JSON in the part's footer.
+"""Lineage: what a part was made from, one class for each table, and its form as JSON in the part's footer.
 
-The hash of a lineage is the part's content hash: a part with the wanted one is done. Of another one, the rows whose source,
-distortion and model are unchanged can be taken over, so that new sources and new distortions cost only themselves.
+The hash of a lineage is the part's content hash: a part with the wanted hash is done. From a part with another hash, the rows
+whose source, distortion and model are unchanged are reused, so that only what is new is computed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PartState:
-    """What a part held when another one was made from it.
+    """State of a part when another one was made from it.
 
     Attributes:
-        fingerprint: content hash of its lineage.
+        content_hash: hash of its lineage.
         rows: number of rows; a part that lacks some has the same hash as the whole one.
     """
 
-    fingerprint: str
+    content_hash: str
     rows: int
 
 
@@ -55,7 +55,7 @@ class VariantsLineage:
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """What holds for every row."""
+        """Settings that apply to every row."""
         return (self.images, self.full_reference)
 
     @property
@@ -65,7 +65,7 @@ class VariantsLineage:
 
     def to_json(self) -> Json:
         """See :func:`to_json`."""
-        # Parts without further measures keep the hash that they always had.
+        # Omitted when empty, so that the hash of earlier parts stays the same.
         measures = {"full_reference": list(self.full_reference)} if self.full_reference else {}
         return {"table": "variants", "images": self.images, **measures, **_rendered_json(self)}
 
@@ -101,7 +101,7 @@ class ResponsesLineage:
 
     @property
     def settings(self) -> tuple[object, ...]:
-        """What holds for every row."""
+        """Settings that apply to every row."""
         return (self.task, self.model)
 
     def to_json(self) -> Json:
@@ -157,7 +157,7 @@ class LabelsLineage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedLabelsLineage:
-    """Of a part of ``labels`` that was read from somebody else's files.
+    """Of a part of ``labels`` that was imported from files.
 
     Attributes:
         format: name of the format.
@@ -175,7 +175,7 @@ class ImportedLabelsLineage:
 
 
 RenderedLineage = VariantsLineage | ResponsesLineage
-"""Of tables with a row for each source and degradation, which can be taken over row by row."""
+"""Of tables with a row for each source and degradation, which can be reused row by row."""
 Lineage = RenderedLineage | CandidatesLineage | ScoresLineage | LabelsLineage | ImportedLabelsLineage
 
 
@@ -235,7 +235,7 @@ def _rendered_json(lineage: RenderedLineage) -> Json:
 
 
 def _state_json(state: PartState | None) -> list[Any] | None:
-    return None if state is None else [state.fingerprint, state.rows]
+    return None if state is None else [state.content_hash, state.rows]
 
 
 def _state(content: list[Any] | None) -> PartState | None:

@@ -1,4 +1,4 @@
-"""Which models are missing from which labels, so that a mean over fewer models is never taken for one over all."""
+"""Counts of labels that lack models, so that a mean over fewer models is not mistaken for one over all."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ TOP = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One row to be: what a model said about one image.
+class Prediction:
+    """A model's prediction for one image, to become a row of ``responses``.
 
     Attributes:
         source_id: id of the source image.
         degradation: name of the degradation, or ``original``.
-        response: what the adapter returned.
+        response: the adapter's return value.
         label: class index of the ground truth, for a classifier's ``target_prob``; None without one.
     """
 
@@ -34,26 +34,26 @@ class Answer:
     label: int | None = None
 
 
-def responses_table(task: Task, answers: Sequence[Answer]) -> pa.Table:
-    """Return the answers of one model as the task's responses table."""
+def responses_table(task: Task, predictions: Sequence[Prediction]) -> pa.Table:
+    """Return the predictions of one model as the task's responses table."""
     columns: dict[str, pa.Array] = {
-        "source_id": pa.array([a.source_id for a in answers], pa.string()),
-        "degradation": pa.array([a.degradation for a in answers], pa.string()),
+        "source_id": pa.array([p.source_id for p in predictions], pa.string()),
+        "degradation": pa.array([p.degradation for p in predictions], pa.string()),
     }
-    return pa.table(columns | _COLUMNS[task](answers), schema=RESPONSES[task])
+    return pa.table(columns | _COLUMNS[task](predictions), schema=RESPONSES[task])
 
 
-def _classification_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
+def _classification_columns(predictions: Sequence[Prediction]) -> dict[str, pa.Array]:
     """Top 5 by falling probability, ties by rising class index; fewer than 5 classes are padded with id -1, probability 0."""
-    ids = np.full((len(answers), TOP), -1, np.int32)
-    probabilities = np.zeros((len(answers), TOP), np.float32)
+    ids = np.full((len(predictions), TOP), -1, np.int32)
+    probabilities = np.zeros((len(predictions), TOP), np.float32)
     targets: list[float | None] = []
-    for row, answer in enumerate(answers):
-        assert isinstance(answer.response, Classification)
-        p = answer.response.probabilities
+    for row, prediction in enumerate(predictions):
+        assert isinstance(prediction.response, Classification)
+        p = prediction.response.probabilities
         top = np.argsort(-p, kind="stable")[:TOP]
         ids[row, : len(top)], probabilities[row, : len(top)] = top, p[top]
-        targets.append(float(p[answer.label]) if answer.label is not None and answer.label < len(p) else None)
+        targets.append(float(p[prediction.label]) if prediction.label is not None and prediction.label < len(p) else None)
     return {
         "top_ids": pa.FixedSizeListArray.from_arrays(pa.array(ids.ravel()), TOP),
         "top_probs": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.ravel()), TOP),
@@ -61,9 +61,9 @@ def _classification_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     }
 
 
-def _detection_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
-    found = [a.response for a in answers if isinstance(a.response, Detections)]
-    assert len(found) == len(answers)
+def _detection_columns(predictions: Sequence[Prediction]) -> dict[str, pa.Array]:
+    found = [p.response for p in predictions if isinstance(p.response, Detections)]
+    assert len(found) == len(predictions)
     offsets = pa.array(np.cumsum([0, *(len(d) for d in found)]).astype(np.int32))
     boxes = _concatenate([d.boxes for d in found], np.float32).reshape(-1)
     return {
@@ -75,16 +75,16 @@ def _detection_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     }
 
 
-def _instance_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
-    columns = _detection_columns(answers)
-    counts = [mask for a in answers if isinstance(a.response, Detections) for mask in a.response.masks or []]
+def _instance_columns(predictions: Sequence[Prediction]) -> dict[str, pa.Array]:
+    columns = _detection_columns(predictions)
+    counts = [mask for p in predictions if isinstance(p.response, Detections) for mask in p.response.masks or []]
     columns["masks"] = pa.ListArray.from_arrays(columns["scores"].offsets, pa.array(counts, pa.binary()))
     return columns
 
 
-def _segmentation_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
-    maps = [a.response for a in answers if isinstance(a.response, Segmentation)]
-    assert len(maps) == len(answers)
+def _segmentation_columns(predictions: Sequence[Prediction]) -> dict[str, pa.Array]:
+    maps = [p.response for p in predictions if isinstance(p.response, Segmentation)]
+    assert len(maps) == len(predictions)
     return {
         "height": pa.array([m.height for m in maps], pa.int32()),
         "width": pa.array([m.width for m in maps], pa.int32()),
@@ -93,13 +93,13 @@ def _segmentation_columns(answers: Sequence[Answer]) -> dict[str, pa.Array]:
     }
 
 
-_COLUMNS: dict[Task, Callable[[Sequence[Answer]], dict[str, pa.Array]]] = {
+_COLUMNS: dict[Task, Callable[[Sequence[Prediction]], dict[str, pa.Array]]] = {
     "cls": _classification_columns,
     "det": _detection_columns,
     "ins": _instance_columns,
     "seg": _segmentation_columns,
 }
-"""What makes a task's columns from its answers."""
+"""The function that makes a task's columns from predictions."""
 
 
 def _concatenate(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray[np.generic]:

@@ -37,7 +37,7 @@ VARIANTS = pa.schema(
 CANDIDATES = pa.schema(
     [("source_id", pa.string()), ("distortion", pa.string()), ("candidate", pa.int8()), ("psnr", pa.float64())]
 )
-"""PSNR of every candidate parameter set against the source: whoever has it renders only the candidates that are needed."""
+"""PSNR of every candidate parameter set against the source; with it, only the candidates that are needed are rendered again."""
 
 FULL_REFERENCE = ("ssim", "ms_ssim")
 """Further columns of ``variants``, there only where a run asked for them; null where an image is too small for the measure."""

@@ -1,4 +1,4 @@
-"""Back ends: what builds a model of the zoo, what it needs, and which fields its entries have.
+"""Back ends: the adapter that builds a model of the zoo, its requirements, and the fields of its entries.
 
 Another package adds one by an entry point of the group ``miqd.backends`` that names a :class:`Backend`.
 """
@@ -25,11 +25,11 @@ class Backend:
     Attributes:
         module: the adapter's module, which has a function ``build(entry, options)`` that returns an
             :class:`~miqd_builder.zoo.adapters.base.Adapter`; imported when a model is built.
-        tasks: what its models do.
+        tasks: tasks of its models.
         required: the field of an entry that names the architecture: ``config``, ``arch`` or ``target``.
         optional: those of :data:`BUILDING_FIELDS` that an entry may have besides.
         package: the framework's import name, None where it needs none.
-        install: what installs it.
+        install: the command that installs it.
         environment: variables that it reads when it is imported, set unless the user has set them.
         bfloat16: whether its adapter can run the network, or the part that extracts features, in bfloat16.
     """
@@ -111,7 +111,7 @@ BACKENDS: Registry[Backend] = Registry(
             ("arch_kwargs",),
             package="ultralytics",
             install="pip install 'miqd-builder[ultralytics]'",
-            # Otherwise it looks for a network when it is imported and installs what it misses.
+            # Otherwise it tries the network when it is imported, and installs missing packages.
             environment={"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
         ),
         "python": Backend(f"{_ADAPTERS}.python_callable", TASKS, "target", ("arch_kwargs",)),

@@ -1,4 +1,4 @@
-"""From a zoo entry to a model that is ready."""
+"""Build the model of a zoo entry."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from miqd_builder import user_code
 from miqd_builder.errors import ConfigError
 from miqd_builder.zoo.backends import BACKENDS, backend_of
+from miqd_builder.zoo.content_hash import check_entry
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.fingerprint import check_entry
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
@@ -43,11 +43,11 @@ def build(
             stands for COCO's 80 where the model has 80 classes, else for 1, 2, ... Classifiers don't use them.
         random_weights: keep random weights, the same at every build, instead of loading the checkpoint (to check the build).
         precision: of the network, where the back end knows it (see :func:`precision_of`).
-        expected: the entry's fingerprint when the run was planned; a model of other code or files is not returned.
+        expected: the entry's content hash when the run was planned; a model of other code or files is refused.
 
     Raises:
         ConfigError: the back end is missing, or the entry, its config, checkpoint or classes don't fit.
-        StaleCodeError: code or files here are not those of the expected fingerprint.
+        StaleCodeError: code or files here don't have the expected content hash.
     """
     backend = backend_of(entry.backend)
     if backend.missing:

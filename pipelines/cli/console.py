@@ -25,7 +25,7 @@ BYTES_PER_IMAGE = 600_000
 
 
 def show_plan(plan: Plan) -> None:
-    """Print what there is to do."""
+    """Print a plan."""
     from pipelines.planning import LabelPlan
 
     context, config = plan.context, plan.context.config
@@ -54,7 +54,7 @@ def _show_models_of(plan: LabelPlan) -> None:
         parts = plan.respond[entry.name]
         done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
         how = entry.backend if config.precision == "float32" else f"{entry.backend}, {precision_of(entry, config.precision)}"
-        out.print(f"Model        {entry.name} ({how}): {plan.looks_in(parts)} images to look at ({done})")
+        out.print(f"Model        {entry.name} ({how}): {plan.inferences_in(parts)} inferences to run ({done})")
     out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
 
 
@@ -90,7 +90,7 @@ def by_step(seconds: Mapping[str, float]) -> str:
 
 
 def _show_models(seconds: Mapping[str, float]) -> None:
-    """Print where the time of each model went, the slowest first."""
+    """Print the time of each model by step, the slowest first."""
     models: dict[str, dict[str, float]] = defaultdict(dict)
     for key, spent in seconds.items():
         step, of_model, model = key.partition(":")
@@ -112,7 +112,7 @@ def show_notes(notes: Sequence[str]) -> None:
 
 
 def hint(text: str) -> None:
-    """Print where to look and what to do next."""
+    """Print where the results are and what to do next."""
     out.print(text, style="green")
 
 
@@ -131,7 +131,7 @@ def show_audit(url: str, task: str) -> None:
     cells = {(row["distortion"], row["region"]): row for row in rows}
     title = f"{task}: mean consistency by where the distortion is stronger (accuracy in brackets)"
     _print_grid(title, list(dict.fromkeys(row["distortion"] for row in rows)), ("uniform", "roi", "background"), cells)
-    numbers = statistics.fingerprint(RunFolder(url), task)
+    numbers = statistics.point_statistics(RunFolder(url), task)
     out.print(f"{task}: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
 
 

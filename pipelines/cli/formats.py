@@ -110,7 +110,7 @@ def compare(
     task: TaskOption = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there too.")] = None,
 ) -> None:
-    """Say how well two sets of labels agree: rank and linear correlation, error, and the worst disagreements."""
+    """Compare two sets of labels: rank and linear correlation, error, and the worst disagreements."""
     from miqd_builder.audit import comparison
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.tasks import check_task

@@ -105,7 +105,7 @@ def label(
     plugin: Plugins = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Let the models look at the degraded images and write responses, scores and labels."""
+    """Run the models on the degraded images and write responses, scores and labels."""
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.store.lock import refuse_if_held
     from pipelines.cli import console
@@ -151,8 +151,9 @@ def audit(
     task: TaskOption = None,
     out: Out = None,
     settings: Settings = None,
-    fingerprint: Annotated[
-        bool, typer.Option("--fingerprint", help="Only print the statistics of the labels beside the paper's, with intervals.")
+    label_statistics: Annotated[
+        bool,
+        typer.Option("--label-statistics", help="Only print the label statistics beside the paper's, with intervals."),
     ] = False,
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap draws for the intervals.")] = 1000,
 ) -> None:
@@ -162,10 +163,10 @@ def audit(
     from pipelines.cli import console
 
     url = run_folder(run, out, settings, task)
-    if fingerprint:
-        from pipelines.cli.show_formats import show_fingerprints
+    if label_statistics:
+        from pipelines.cli.show_formats import show_label_statistics
 
-        show_fingerprints(url, [task] if task else None, resamples)
+        show_label_statistics(url, [task] if task else None, resamples)
         return
     for name in write_report(RunFolder(url), tasks=[task] if task else None):
         console.show_audit(url, name)
@@ -179,7 +180,7 @@ def status(
     settings: Settings = None,
     failed: Annotated[bool, typer.Option("--failed", help="List what failed, with its error.")] = False,
 ) -> None:
-    """Say what is done, missing and quarantined."""
+    """Show what is done, missing and quarantined."""
     from miqd_builder.store.folder import RunFolder
     from pipelines.progress.status import show_failures, show_status
 

@@ -1,4 +1,4 @@
-"""What ``miqd compare`` and ``miqd audit --fingerprint`` show."""
+"""What ``miqd compare`` and ``miqd audit --label-statistics`` show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from miqd_builder.audit.comparison import ALL, Comparison
-from miqd_builder.audit.label_statistics import Fingerprint, fingerprint_with_intervals
+from miqd_builder.audit.label_statistics import LabelStatistics, label_statistics
 from miqd_builder.audit.statistics import labelled_tasks
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
@@ -68,7 +68,7 @@ def write_comparisons(results: Sequence[Comparison], file: Path) -> None:
         raise StoreError(f"Can't write '{file}' ({error.strerror}): choose another file.") from None
 
 
-def show_fingerprints(url: str, tasks: Sequence[str] | None, resamples: int) -> None:
+def show_label_statistics(url: str, tasks: Sequence[str] | None, resamples: int) -> None:
     """Print a run's statistics beside the paper's, and why they may not be compared; of all labelled tasks by default.
 
     Raises:
@@ -79,10 +79,10 @@ def show_fingerprints(url: str, tasks: Sequence[str] | None, resamples: int) -> 
     if not chosen:
         raise StoreError(f"'{url}' has no labels yet: run 'miqd label' first.")
     for task in chosen:
-        _show_fingerprint(fingerprint_with_intervals(folder, task, resamples=resamples))
+        _show_statistics(label_statistics(folder, task, resamples=resamples))
 
 
-def _show_fingerprint(result: Fingerprint) -> None:
+def _show_statistics(result: LabelStatistics) -> None:
     title = f"{result.task}: {result.rows} degraded images of {result.sources} sources"
     table = _table(title, ("statistic", "here", "95 % interval", "paper"))
     for e in result.estimates:

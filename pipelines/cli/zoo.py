@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from miqd_builder.zoo.catalog import Catalog
     from miqd_builder.zoo.entry import ModelEntry
 
-app = typer.Typer(help="Look at the models, fetch their weights and check them.", no_args_is_help=True)
+app = typer.Typer(help="List the models, fetch their weights and check them.", no_args_is_help=True)
 
 Pattern = Annotated[str, typer.Argument(help="Names, with * and ?.")]
 Family = Annotated[str | None, typer.Option("--family", help="Only models of this family, with * and ?.")]
@@ -54,7 +54,7 @@ def zoo_fetch(
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Downloads at a time.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be downloaded where, and stop.")] = False,
 ) -> None:
-    """Download checkpoints into the cache folder (MIQD_CACHE), going on where an earlier attempt broke off.
+    """Download checkpoints into the cache folder (MIQD_CACHE), resuming interrupted downloads.
 
     roi_dino is the name of the weights that roi.kind dino needs.
     """

@@ -7,6 +7,6 @@
 - `entries`: the demo zoo's entries: build a model, read and write its weights and its metric.
 - `schedules`: how long and how fast each model is trained.
 - `train_classifiers`, `train_detectors`: the two training loops.
-- `evaluation`: clean top-1, box AP and mask AP.
+- `evaluation`: box AP and mask AP.
 - `train`: ``python -m pipelines.demo.train [NAME ...]``, what ``make demo-zoo`` runs.
 """

@@ -19,7 +19,7 @@ def average_precision(detections: Sequence[Detections], scenes: Sequence[Scene],
     """COCO AP (IoU .50:.05:.95, maxDets 100, area all) over all scenes together, in [0, 1].
 
     Args:
-        detections: answers, one for each scene.
+        detections: predictions, one for each scene.
         scenes: the scenes, in the same order.
         with_masks: compare masks instead of boxes.
     """

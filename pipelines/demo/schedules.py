@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Schedule:
     """Settings of one training.
 
     Attributes:
@@ -36,14 +36,14 @@ class Recipe:
         return self.epochs * (scenes // self.batch)
 
 
-RECIPES: dict[str, Recipe] = {
-    "demo_mobilenetv3": Recipe(scenes=6000, epochs=10, batch=32, learning_rate=4e-3),
-    "demo_resnet10t": Recipe(scenes=6000, epochs=5, batch=32, learning_rate=4e-3),
-    "demo_mobilenetv2": Recipe(scenes=6000, epochs=8, batch=32, learning_rate=4e-3),
-    "demo_yolox": Recipe(scenes=2500, epochs=5, batch=8, learning_rate=2e-3, half_size=0.6),
-    "demo_rtmdet-ins": Recipe(scenes=2500, epochs=3, batch=8, learning_rate=3e-3, half_size=0.6),
-    "demo_rtmdet": Recipe(scenes=2500, epochs=1, batch=8, learning_rate=1e-3, start_from="demo_rtmdet-ins"),
-    "demo_solov2": Recipe(scenes=2500, epochs=5, batch=8, learning_rate=2e-3, half_size=0.6),
+SCHEDULES: dict[str, Schedule] = {
+    "demo_mobilenetv3": Schedule(scenes=6000, epochs=10, batch=32, learning_rate=4e-3),
+    "demo_resnet10t": Schedule(scenes=6000, epochs=5, batch=32, learning_rate=4e-3),
+    "demo_mobilenetv2": Schedule(scenes=6000, epochs=8, batch=32, learning_rate=4e-3),
+    "demo_yolox": Schedule(scenes=2500, epochs=5, batch=8, learning_rate=2e-3, half_size=0.6),
+    "demo_rtmdet-ins": Schedule(scenes=2500, epochs=3, batch=8, learning_rate=3e-3, half_size=0.6),
+    "demo_rtmdet": Schedule(scenes=2500, epochs=1, batch=8, learning_rate=1e-3, start_from="demo_rtmdet-ins"),
+    "demo_solov2": Schedule(scenes=2500, epochs=5, batch=8, learning_rate=2e-3, half_size=0.6),
 }
 """Model name -> how it is trained, in the order of training: a model comes after the one it starts from."""
 

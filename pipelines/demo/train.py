@@ -10,8 +10,7 @@ import torch
 import typer
 
 from miqd_builder.errors import ConfigError
-from pipelines.demo import train_classifiers as classification
-from pipelines.demo import train_detectors as detection
+from pipelines.demo import train_classifiers, train_detectors
 from pipelines.demo.entries import (
     Entry,
     build,
@@ -25,7 +24,7 @@ from pipelines.demo.entries import (
 )
 from pipelines.demo.evaluation import average_precision
 from pipelines.demo.scenes import Scene, render
-from pipelines.demo.schedules import RECIPES
+from pipelines.demo.schedules import SCHEDULES
 from pipelines.demo.validation import VALIDATION_SCENES
 
 HELD_OUT_SCENES = 200
@@ -40,17 +39,17 @@ def scenes_of(split: str, count: int) -> tuple[Scene, ...]:
 
 def train(entry: Entry) -> None:
     """Train one model and write its checkpoint."""
-    recipe = RECIPES[entry["name"]]
-    torch.manual_seed(recipe.seed)
+    schedule = SCHEDULES[entry["name"]]
+    torch.manual_seed(schedule.seed)
     model = build(entry)
-    if recipe.start_from:
-        shared = load_common_weights(model, checkpoint_path(select_entry(recipe.start_from)))
-        print(f"starting from {shared} tensors of {recipe.start_from}", flush=True)
-    scenes = scenes_of("train", recipe.scenes)
+    if schedule.start_from:
+        shared = load_common_weights(model, checkpoint_path(select_entry(schedule.start_from)))
+        print(f"starting from {shared} tensors of {schedule.start_from}", flush=True)
+    scenes = scenes_of("train", schedule.scenes)
     if entry["task"] == "cls":
-        classification.train_classifier(model, scenes, recipe, *normalisation(entry))
+        train_classifiers.train_classifier(model, scenes, schedule, *normalisation(entry))
     else:
-        detection.train_detector(model, scenes, recipe, with_masks=entry["task"] == "ins")
+        train_detectors.train_detector(model, scenes, schedule, with_masks=entry["task"] == "ins")
     save_weights(model, checkpoint_path(entry))
 
 
@@ -59,8 +58,8 @@ def measure(entry: Entry, scenes: tuple[Scene, ...]) -> float:
     model = build(entry)
     load_weights(model, checkpoint_path(entry))
     if entry["task"] == "cls":
-        return classification.top1(model, scenes, *normalisation(entry))
-    return 100 * average_precision(detection.predict(model, scenes), scenes, with_masks=entry["task"] == "ins")
+        return train_classifiers.top1_accuracy(model, scenes, *normalisation(entry))
+    return 100 * average_precision(train_detectors.predict(model, scenes), scenes, with_masks=entry["task"] == "ins")
 
 
 def main(
@@ -71,7 +70,7 @@ def main(
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
-        entries = [select_entry(name) for name in names or RECIPES]
+        entries = [select_entry(name) for name in names or SCHEDULES]
     except ConfigError as error:
         typer.echo(error, err=True)
         raise typer.Exit(1) from None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipelines.demo.scenes import Scene
-from pipelines.demo.schedules import Recipe, report_progress
+from pipelines.demo.schedules import Schedule, report_progress
 
 INPUT = 128
 """Side of the input in pixels: the shorter side resized to it, then the middle square, as in the zoo entries."""
@@ -35,35 +35,35 @@ def _scaled(square: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def train_classifier(
-    model: nn.Module, scenes: Sequence[Scene], recipe: Recipe, mean: Sequence[float], std: Sequence[float]
+    model: nn.Module, scenes: Sequence[Scene], schedule: Schedule, mean: Sequence[float], std: Sequence[float]
 ) -> None:
     """Train in place: AdamW, one cycle, cross entropy.
 
     Args:
         model: maps normalised float32 ``(b, 3, 128, 128)`` to logits ``(b, 8)``.
         scenes: training scenes.
-        recipe: epochs, batch size, learning rate, weight decay, seed.
+        schedule: epochs, batch size, learning rate, weight decay, seed.
         mean, std: normalisation, RGB on [0, 1].
     """
     squares = np.stack([middle_square(scene.image, STORED) for scene in scenes])
     labels = torch.tensor([scene.label for scene in scenes])
-    steps = recipe.steps(len(scenes))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.2)
+    steps = schedule.steps(len(scenes))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=steps, pct_start=0.2)
     loss_function = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
     model.train()
-    for step, (picked, images) in enumerate(_batches(squares, recipe)):
+    for step, (picked, images) in enumerate(_batches(squares, schedule)):
         loss = loss_function(model(normalise(images, mean, std)), labels[picked])
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
-        schedule.step()
+        rates.step()
         report_progress(step, steps, float(loss.detach()))
     model.eval()
 
 
-def top1(model: nn.Module, scenes: Sequence[Scene], mean: Sequence[float], std: Sequence[float]) -> float:
+def top1_accuracy(model: nn.Module, scenes: Sequence[Scene], mean: Sequence[float], std: Sequence[float]) -> float:
     """Share of scenes, in percent, whose most probable class is the dominant object's."""
     model.eval()
     correct = 0
@@ -80,13 +80,13 @@ def normalise(images: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
     return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
-def _batches(squares: NDArray[np.uint8], recipe: Recipe) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+def _batches(squares: NDArray[np.uint8], schedule: Schedule) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
     """Indices and augmented 128 x 128 images of every batch of every epoch."""
-    rng = np.random.default_rng(recipe.seed)
-    for _ in range(recipe.epochs):
+    rng = np.random.default_rng(schedule.seed)
+    for _ in range(schedule.epochs):
         order = rng.permutation(len(squares))
-        for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
-            picked = order[start : start + recipe.batch]
+        for start in range(0, len(order) - schedule.batch + 1, schedule.batch):
+            picked = order[start : start + schedule.batch]
             yield picked, np.stack([_augment(rng, squares[index]) for index in picked])
 
 

@@ -1,4 +1,4 @@
-"""Train the demo detectors and instance segmenters, and ask them for detections.
+"""Train the demo detectors and instance segmenters, and run them.
 
 The models come from mmdet; the loop is ours: it feeds scenes from memory and needs neither files nor a runner.
 """
@@ -17,27 +17,27 @@ from torch import nn
 
 from miqd_builder.responses import Detections
 from pipelines.demo.scenes import Instance, Scene, bounding_box
-from pipelines.demo.schedules import Recipe, report_progress
+from pipelines.demo.schedules import Schedule, report_progress
 from pipelines.demo.train_classifiers import recolour
 
 MAX_GRADIENT = 20.0
 """Gradients are scaled down to this norm."""
 
 
-def train_detector(model: Any, scenes: Sequence[Scene], recipe: Recipe, *, with_masks: bool) -> None:
+def train_detector(model: Any, scenes: Sequence[Scene], schedule: Schedule, *, with_masks: bool) -> None:
     """Train in place: AdamW and one cycle on the model's own losses.
 
     Args:
         model: an mmdet detector.
         scenes: training scenes.
-        recipe: epochs, batch size, learning rate, weight decay, seed.
+        schedule: epochs, batch size, learning rate, weight decay, seed.
         with_masks: give the instance masks too.
     """
-    steps = recipe.steps(len(scenes))
-    optimiser = torch.optim.AdamW(_parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.15)
+    steps = schedule.steps(len(scenes))
+    optimiser = torch.optim.AdamW(_parameter_groups(model, schedule.weight_decay), lr=schedule.learning_rate)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=steps, pct_start=0.15)
     model.train().to(memory_format=torch.channels_last)  # a third faster on a CPU
-    for step, batch in enumerate(_batches(scenes, recipe, with_masks)):
+    for step, batch in enumerate(_batches(scenes, schedule, with_masks)):
         data = model.data_preprocessor(batch, training=True)
         inputs = data["inputs"].contiguous(memory_format=torch.channels_last)
         loss, _ = model.parse_losses(model.loss(inputs, data["data_samples"]))
@@ -45,7 +45,7 @@ def train_detector(model: Any, scenes: Sequence[Scene], recipe: Recipe, *, with_
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT)
         optimiser.step()
-        schedule.step()
+        rates.step()
         report_progress(step, steps, float(loss.detach()))
     model.eval()
 
@@ -53,7 +53,7 @@ def train_detector(model: Any, scenes: Sequence[Scene], recipe: Recipe, *, with_
 def predict(model: Any, scenes: Sequence[Scene]) -> list[Detections]:
     """Return the detections of every scene; category ids are class labels + 1."""
     model.eval()
-    answers = []
+    predictions = []
     with torch.inference_mode():
         for scene in scenes:
             data = model.data_preprocessor({"inputs": [_tensor(scene.image)], "data_samples": [_sample(scene.image)]})
@@ -61,16 +61,16 @@ def predict(model: Any, scenes: Sequence[Scene]) -> list[Detections]:
             masks = found.masks.astype(bool) if "masks" in found else None
             boxes = found.bboxes if masks is None else boxes_around(masks)
             height, width = scene.image.shape[:2]
-            answers.append(
+            predictions.append(
                 Detections.from_raw(
                     height=height, width=width, boxes=boxes, scores=found.scores, category_ids=found.labels + 1, masks=masks
                 )
             )
-    return answers
+    return predictions
 
 
 def boxes_around(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Bounding boxes x1, y1, x2, y2 of masks ``(n, h, w)``; zeros for an empty mask. (SOLOv2 answers without boxes.)"""
+    """Bounding boxes x1, y1, x2, y2 of masks ``(n, h, w)``; zeros for an empty mask. (SOLOv2 predicts no boxes.)"""
     boxes = np.zeros((len(masks), 4), np.float32)
     for box, mask in zip(boxes, masks, strict=True):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -88,15 +88,15 @@ def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, A
     ]
 
 
-def _batches(scenes: Sequence[Scene], recipe: Recipe, with_masks: bool) -> Iterator[dict[str, list[Any]]]:
+def _batches(scenes: Sequence[Scene], schedule: Schedule, with_masks: bool) -> Iterator[dict[str, list[Any]]]:
     """Augmented batches of every epoch, in the form that mmdet's data preprocessor takes."""
-    rng = np.random.default_rng(recipe.seed)
-    for epoch in range(recipe.epochs):
-        scale = 0.5 if epoch < recipe.half_size * recipe.epochs else 1.0
+    rng = np.random.default_rng(schedule.seed)
+    for epoch in range(schedule.epochs):
+        scale = 0.5 if epoch < schedule.half_size * schedule.epochs else 1.0
         order = rng.permutation(len(scenes))
-        for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
+        for start in range(0, len(order) - schedule.batch + 1, schedule.batch):
             inputs, samples = [], []
-            for index in order[start : start + recipe.batch]:
+            for index in order[start : start + schedule.batch]:
                 scene = transformed(scenes[index], scale=scale, mirrored=rng.random() < 0.5)
                 inputs.append(_tensor(recolour(rng, scene.image)))
                 samples.append(training_sample(scene, with_masks=with_masks))

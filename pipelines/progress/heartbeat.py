@@ -1,4 +1,4 @@
-"""``progress/<command>-<task>.json``: what the last run of a command wanted, what it does now, and what its stages took.
+"""``progress/<command>-<task>.json``: parts and models of a command's last run, its present state, and the time of its stages.
 
 The client writes it every few seconds while it works, and once more at the end. ``miqd status`` reads it, also from another
 machine.
@@ -22,7 +22,7 @@ from miqd_builder.errors import MiqdError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
 from miqd_builder.tasks import Task
-from pipelines.stages.items import WorkItem
+from pipelines.stages.items import PartItem
 
 FOLDER = "progress"
 SECONDS_BETWEEN_BEATS = 5.0
@@ -34,7 +34,7 @@ Running = dict[str, Any]
 
 @dataclass
 class RunProgress:
-    """What one command does or did in a run folder.
+    """Progress of one command in a run folder.
 
     Attributes:
         command, task: which one, as in :class:`CommandKey`.
@@ -46,7 +46,7 @@ class RunProgress:
         stage: the stage at work; empty between stages.
         done, total: images of that stage, counted once a model.
         seconds: how long that stage has been at work.
-        running: its tasks in flight.
+        running: its work items in flight.
         stages: what each stage did when it last computed anything: rows, wall-clock seconds, seconds by step, and ``tasks``
             where it did it for several at once.
     """
@@ -107,7 +107,7 @@ class Heartbeat:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._in_flight: Callable[[], Sequence[WorkItem]] = list
+        self._in_flight: Callable[[], Sequence[PartItem]] = list
         self._stage_start = 0.0
 
     def __enter__(self) -> Heartbeat:
@@ -122,13 +122,13 @@ class Heartbeat:
         self._write()
 
     @contextmanager
-    def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[WorkItem]]) -> Iterator[Callable[[int], None]]:
+    def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[PartItem]]) -> Iterator[Callable[[int], None]]:
         """Follow one stage; yields the function that counts its images.
 
         Args:
             name: of the stage.
             total: images that it has to do.
-            in_flight: returns its tasks that are under way.
+            in_flight: returns its work items in flight.
         """
         now = self.progress
         now.stage, now.done, now.total, now.seconds, now.running = name, 0, total, 0.0, []

@@ -15,8 +15,8 @@ PATIENCE_SECONDS = 5.0
 class Interruption:
     """Turns the first signal into a KeyboardInterrupt, and keeps the next ones from breaking the clean-up; a context manager.
 
-    Programs such as ``timeout`` and ``uv run`` pass on a Ctrl-C that the process has got already, so a second one soon after
-    the first means nothing. One that comes later ends the process at once: whoever sends it sees that the clean-up hangs.
+    Programs such as ``timeout`` and ``uv run`` pass on a Ctrl-C that the process has already received, so a second one soon
+    after the first is ignored. A later one ends the process at once: the user sends it because the clean-up hangs.
 
     Attributes:
         code: exit code that tells of the signal; None before there was one.

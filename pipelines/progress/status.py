@@ -29,9 +29,9 @@ class TableStatus:
     Attributes:
         name: folder of the table inside the run folder.
         done: parts that hold all their rows.
-        running: parts in the works.
-        missing: parts that are wanted and not there.
-        quarantined: parts that lack rows or that failed altogether.
+        running: parts that are being computed.
+        missing: wanted parts that don't exist.
+        quarantined: parts that lack rows or that failed as a whole.
         rows: rows that are there.
     """
 
@@ -45,7 +45,7 @@ class TableStatus:
 
 @dataclass
 class _Wanted:
-    """What the commands asked for: parts by table; parts in the works and parts that failed altogether among them."""
+    """Parts that the commands asked for, by table, and those of them that are being computed or that failed as a whole."""
 
     parts: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     running: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -53,7 +53,7 @@ class _Wanted:
 
 
 def show_status(folder: RunFolder) -> None:
-    """Print the state of every table, and what each command does now or did last."""
+    """Print the state of every table and the progress of each command."""
     record = RunRecord.load(folder)
     assert record is not None
     sources = sum(map(len, record.parts))
@@ -141,9 +141,9 @@ def _wanted(commands: Iterable[RunProgress], alive: set[CommandKey]) -> _Wanted:
         for table in _tables(progress):
             wanted.parts[table].update(progress.parts)
         if progress.key in alive and progress.stage:
-            for task in progress.running:
-                for model in task["models"] or [""]:
-                    wanted.running[_table(progress, progress.stage, model)].add(task["part"])
+            for item in progress.running:
+                for model in item["models"] or [""]:
+                    wanted.running[_table(progress, progress.stage, model)].add(item["part"])
     return wanted
 
 
@@ -161,7 +161,7 @@ def _table(progress: RunProgress, stage: str, model: str) -> str:
 
 
 def _lost_part(name: str) -> tuple[str, int] | None:
-    """Table and part that a record of lost work stands for; its file is called after the work."""
+    """Table and part that a record of lost work stands for; its file is named after the work."""
     key = PartKey.parse(name.removeprefix("quarantine/").removesuffix(".parquet"))
     if key is None or not key.lost:
         return None

@@ -1,4 +1,4 @@
-"""Run independent items of work on this machine or on others. Knows items, not what they do."""
+"""Run independent work items on this machine or on others. A scheduler doesn't know what an item does."""
 
 # Here, so that the hash is taken before any stage is imported.
 from pipelines.schedulers.own_code import CODE_IN_MEMORY  # isort: skip

@@ -1,4 +1,4 @@
-"""The words that stages, the policy (``policy.py``) and the engines (``inline.py``, ``dask.py``) share."""
+"""Types that stages, the policy (``policy.py``) and the engines (``inline.py``, ``dask.py``) share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miqd_builder.errors import ConfigError
 from miqd_builder.store.folder import RunFolder
 
 _EVERYWHERE = ("builtins", "miqd_builder")
-"""Packages that the process of the scheduler has for sure, with their exceptions."""
+"""Packages whose exceptions the scheduler's process can always import."""
 
 ATTEMPTS = 3
 """An item that failed this often is given up; the next run tries it again."""
@@ -37,7 +37,7 @@ A result may have an attribute ``again``: an :class:`Again`, or None.
 
 @dataclass(frozen=True)
 class Again:
-    """What the worker of a finished item could not do and another worker should try.
+    """Rest of a finished item that its worker could not do and another worker should try.
 
     Attributes:
         item: to try.
@@ -49,7 +49,7 @@ class Again:
 
     @classmethod
     def because(cls, item: WorkItem, error: Exception) -> Again:
-        """Say why an item is to be tried again, with an error that every process can read."""
+        """Return the request to try an item again, with an error that every process can unpickle."""
         try:
             travels = type(error).__module__.split(".")[0] in _EVERYWHERE and pickle.loads(pickle.dumps(error)) is not None
         except Exception:
@@ -75,7 +75,7 @@ class Outcome:
 
 
 class AbandonedError(BaseException):
-    """Nobody waits for this item any more; no failure of an image or a model, so nothing that handles those may catch it."""
+    """The item was abandoned by its client. Not an ``Exception``, so that no handler of failed images or models catches it."""
 
 
 class WorkerLostError(Exception):
@@ -118,13 +118,13 @@ class UnfitWorkerError(ConfigError):
 
 
 class Engine(Protocol):
-    """Does items, one at a time on each worker. It has no policy: whatever ends, well or badly, is handed back.
+    """Runs items, one at a time on each worker. It has no policy: every item that ends is handed back with its outcome.
 
     The death of a worker costs only the items that were given to it: each ends with :class:`WorkerLostError`.
 
     Attributes:
         per_worker: items to give to each worker at once; 2 where handing one over takes time.
-        grace: seconds without a worker that are no news, such as the restart of a process.
+        grace: seconds without a worker before the user is told, such as the restart of a process takes.
         where: where the workers are, for messages: follows "There is no worker".
         remedy: what to do if there is none: is followed by ", and run the same command again".
     """
@@ -142,7 +142,7 @@ class Engine(Protocol):
     def remedy(self) -> str: ...
 
     def workers(self) -> Collection[str]:
-        """Return those who can take work now."""
+        """Return the workers that can take work now."""
         ...
 
     def submit(self, stage: Stage, item: WorkItem, *, avoid: Collection[str], uses_device: bool) -> None:
@@ -157,7 +157,7 @@ class Engine(Protocol):
         ...
 
     def collect(self, timeout: float) -> Sequence[Outcome]:
-        """Return what ended since the last call; waits until there is something, at most ``timeout`` seconds.
+        """Return the items that ended since the last call; waits for one, at most ``timeout`` seconds.
 
         Raises:
             MiqdError: the engine is lost.

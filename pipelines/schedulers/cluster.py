@@ -1,4 +1,4 @@
-"""A Dask cluster that runs already: joined, and its workers looked at before they get work."""
+"""A running Dask cluster: connect to it and check its workers before they get work."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from miqd_builder.store.environment import PROJECT
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import NAME as RECORD
 from pipelines.schedulers.base import UnfitWorkerError
-from pipelines.schedulers.own_code import CODE_IN_MEMORY, code_fingerprint
+from pipelines.schedulers.own_code import CODE_IN_MEMORY, code_hash
 
 if TYPE_CHECKING:
     from distributed import Client
 
 SECONDS_TO_SEE_A_FILE = 10.0
 """Network file systems show a new file to other machines within this time."""
-SECONDS_TO_LOOK = 60.0
-"""Workers that don't answer within this time are not looked at; their first item looks again."""
+SECONDS_TO_CHECK = 60.0
+"""Workers that don't answer within this time are not checked now, but with their first item."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Expected:
         Raises:
             StaleCodeError: this process is older than its code.
         """
-        if code_fingerprint() != CODE_IN_MEMORY:
+        if code_hash() != CODE_IN_MEMORY:
             raise StaleCodeError("The code of this project changed after this process had imported it: start it again.")
         return cls(folder.url, hashlib.sha256(folder.read(RECORD)).hexdigest(), CODE_IN_MEMORY)
 
@@ -63,7 +63,7 @@ def join_cluster(address: str) -> Iterator[Client]:
     """
     from distributed import Client
 
-    # They would tell of a lost scheduler with a traceback; the run tells it in one line.
+    # They would report a lost scheduler with a traceback; the run reports it in one line.
     for name in ("distributed.client", "distributed.batched", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -104,7 +104,7 @@ def _ask(
         return
     chosen = None if workers is None else list(workers)
     try:
-        answers = client.run(function, argument, workers=chosen, on_error="return", callback_timeout=SECONDS_TO_LOOK)
+        answers = client.run(function, argument, workers=chosen, on_error="return", callback_timeout=SECONDS_TO_CHECK)
     except TimeoutError:
         return
     for worker, answer in answers.items():
@@ -123,7 +123,7 @@ def check_worker(expected: Expected, dask_worker: Any) -> None:
         UnfitWorkerError: it doesn't fit.
     """
     address, threads = dask_worker.address, dask_worker.state.nthreads
-    on_disk = code_fingerprint()
+    on_disk = code_hash()
     if on_disk != expected.code:
         raise UnfitWorkerError(address, f"runs other code than this command: install the same version of {PROJECT} there.")
     if on_disk != CODE_IN_MEMORY:

@@ -1,4 +1,4 @@
-"""The engine on the workers of a Dask cluster: one that is started on this machine, or one that runs already."""
+"""The engine on the workers of a Dask cluster: one that is started on this machine, or a running one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SECONDS_TO_ANSWER = 60.0
 """A scheduler that doesn't answer within this time is lost."""
 SECONDS_TO_FETCH = 5.0
-"""Results are small. One that can't be fetched within this time is made again, since its worker is gone."""
+"""Results are small. One that can't be fetched within this time is computed again, since its worker is gone."""
 
 
 class Dask:
@@ -105,7 +105,7 @@ class Dask:
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _outcome(self, future: Future) -> Outcome | None:
-        """How a future ended; None if nobody asked for it or its result is made again."""
+        """Outcome of a future; None if it is not one of this map's or its result is computed again."""
         if future.key not in self._in_flight:
             return None
         try:
@@ -130,7 +130,7 @@ class Dask:
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        """Turn what Dask says while the connection is lost into one line.
+        """Turn Dask's errors after a lost connection into one line.
 
         Raises:
             LostSchedulerError: it is lost, or the scheduler doesn't answer in time.
@@ -160,12 +160,12 @@ class _Local(Dask):
 
     def collect(self, timeout: float) -> Sequence[Outcome]:
         """See :class:`Dask`."""
-        self._caretaker.look()
+        self._caretaker.check()
         return super().collect(timeout)
 
 
 class _Joined(Dask):
-    """Workers of a cluster that runs already; each is looked at before it gets work."""
+    """Workers of a running cluster; each is checked before it gets work."""
 
     def __init__(self, client: Client, address: str) -> None:
         super().__init__(lambda: client)
@@ -186,10 +186,10 @@ class _Joined(Dask):
         new, self._known = there - self._known, there
         if new and self._expected is not None:
             with self._connected():
-                self._look_at(new, self._expected)
+                self._check(new, self._expected)
         return self._workers
 
-    def _look_at(self, new: Collection[str], expected: Expected) -> None:
+    def _check(self, new: Collection[str], expected: Expected) -> None:
         for problem in list(wrong_versions(self.client, new)) or list(unfit_workers(self.client, expected, new)):
             print(f"Warning: {problem} It gets no work.", file=sys.stderr)
             self.dismiss(problem.address)

@@ -1,4 +1,4 @@
-"""What happens on a Dask worker around a stage."""
+"""Running a stage on a Dask worker: check the worker, report progress, return the result."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def on_worker(stage: Stage, item: WorkItem, topic: str, expected: Expected | Non
 
 
 def _is_wanted(worker: Any, key: Any) -> bool:
-    """Whether somebody still waits for a running task; the client may have been interrupted or killed."""
+    """Whether the client still waits for a running item; it may have been interrupted or killed."""
     state = worker.state.tasks.get(key)
     return state is not None and state.state != "cancelled"
 
 
 class _Throttled:
-    """Passes progress on at most twice a second, and breaks off work that nobody waits for any more."""
+    """Passes progress on at most twice a second, and stops work that its client has abandoned."""
 
     def __init__(self, send: Report, wanted: Callable[[], bool]) -> None:
         self._send, self._wanted = send, wanted

@@ -1,4 +1,4 @@
-"""A Dask cluster that is started on this machine, and whose workers come back whatever happens to them."""
+"""A Dask cluster that is started on this machine, and whose workers are restarted whenever they die."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SECONDS_TO_CLOSE = 30.0
 """Workers that didn't end by themselves within this time are killed."""
 
 SECONDS_TO_RESTART = 10.0
-"""A nanny that did not start a new process within this time after the last one's end forgot to."""
+"""A nanny that did not start a new process within this time after the end of the last one is replaced."""
 
 _SETTINGS: dict[str, Any] = {
     **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
     # A terminal sends Ctrl-C to the workers too, which the client ends.
     "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
-    # The scheduler counts the deaths: it knows how to find out which item is to blame.
+    # Our scheduler counts the deaths itself, to find out which item causes them.
     "distributed.scheduler.allowed-failures": 0,
     # Otherwise a worker that takes 15 s to come back is given up for good.
     "distributed.deploy.lost-worker-timeout": "1000 days",
@@ -72,7 +72,7 @@ def local_cluster(workers: int | None, device: str, imports: Sequence[str] = ())
         try:
             yield client
         except BaseException:
-            # Workers that finish what they are doing would keep the user waiting; a torn file never counts.
+            # Waiting for workers to finish would keep the user waiting; a partly written file never counts.
             _kill_workers(cluster)
             raise
 
@@ -170,12 +170,12 @@ class Caretaker:
         self._cluster = cluster
         self._idle_since: dict[Any, float] = {}
         self._closing: set[asyncio.Future[Any]] = set()
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
         self._busy = False
 
-    def look(self) -> None:
-        """Look after the workers, at most once a second; returns at once."""
-        if not self._busy and time.monotonic() - self._looked > 1:
+    def check(self) -> None:
+        """Check the workers, at most once a second; returns at once."""
+        if not self._busy and time.monotonic() - self._checked > 1:
             self._busy = True
             self._cluster.loop.add_callback(self._replace)
 
@@ -188,11 +188,11 @@ class Caretaker:
                     self._idle_since.pop(name, None)
                     self._close(nanny)
             if len(self._cluster.workers) < len(self._cluster.worker_spec) and self._cluster.status.name == "running":
-                # Starts what is missing. One that can't start is replaced at the next look.
+                # Starts what is missing. One that can't start is replaced at the next check.
                 with contextlib.suppress(Exception):
                     await self._cluster
         finally:
-            self._busy, self._looked = False, time.monotonic()
+            self._busy, self._checked = False, time.monotonic()
 
     def _gave_up(self, name: Any, nanny: Any) -> bool:
         if nanny.status.name in ("closing", "closed", "closing_gracefully", "failed", "stopping", "stopped"):

@@ -8,7 +8,7 @@ from pathlib import Path
 _PACKAGES = ("degradations", "miqd_builder", "pipelines")
 
 
-def code_fingerprint() -> str:
+def code_hash() -> str:
     """Return a hash of this project's Python files as they are on disk now."""
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
@@ -17,5 +17,5 @@ def code_fingerprint() -> str:
     return digest.hexdigest()
 
 
-CODE_IN_MEMORY = code_fingerprint()
+CODE_IN_MEMORY = code_hash()
 """The files as they were when this process imported them: one that is older than an edit of them runs other code."""

@@ -1,4 +1,4 @@
-"""How long to wait for a worker while there is none."""
+"""Waiting for a worker while there is none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Patience:
         self._told = False
 
     def check(self, workers: Collection[str]) -> None:
-        """Look at the workers that there are.
+        """Check that there are workers.
 
         Raises:
             NoWorkersError: there was none for too long.
@@ -35,12 +35,12 @@ class Patience:
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         waited = now - self._since
-        nobody = f"There is no worker {self._engine.where}."
+        no_worker = f"There is no worker {self._engine.where}."
         if waited >= self._timeout:
             raise NoWorkersError(
-                f"{nobody} None came within {self._timeout:g} s. Finished parts are kept: {self._engine.remedy}, and run the "
-                "same command again to go on."
+                f"{no_worker} None came within {self._timeout:g} s. Finished parts are kept: {self._engine.remedy}, and run "
+                "the same command again to go on."
             )
         if not self._told and waited >= self._engine.grace:
             self._told = True
-            print(f"{nobody} Waiting up to {self._timeout:g} s for one.", file=sys.stderr, flush=True)
+            print(f"{no_worker} Waiting up to {self._timeout:g} s for one.", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The scheduler: which item goes when, how often it is tried, who is to blame, and how long to wait for a worker."""
+"""The scheduler: order of the items, attempts, blame for dead workers, and how long to wait for a worker."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from pipelines.schedulers.patience import Patience
 
 OnFailure = Callable[[Any, Exception], None]
 POLL_S = 0.5
-"""Seconds between two looks at the workers while nothing ends."""
+"""Seconds between two checks of the workers while nothing ends."""
 
 
 @dataclass(frozen=True)
-class _Try:
-    """One try of an item.
+class _Attempt:
+    """One attempt at an item.
 
     Attributes:
         item: what to do.
-        number: of the try, from 1.
+        number: of the attempt, from 1.
         deaths: workers that died at it before.
-        alone: it may share no worker with others: if that one dies, it is to blame and nobody else.
+        alone: whether it must be the only item on its worker, so that it is to blame if the worker dies.
         avoid: workers that could not do it.
     """
 
@@ -132,8 +132,8 @@ class _Map:
         self, engine: Engine, stage: Stage, items: Sequence[WorkItem], on_failure: OnFailure, uses_device: bool
     ) -> None:
         self._engine, self._stage, self._on_failure, self._uses_device = engine, stage, on_failure, uses_device
-        self._waiting = deque(_Try(item) for item in items)
-        self._in_flight: dict[int, _Try] = {}
+        self._waiting = deque(_Attempt(item) for item in items)
+        self._in_flight: dict[int, _Attempt] = {}
 
     @property
     def unfinished(self) -> bool:
@@ -143,58 +143,58 @@ class _Map:
     @property
     def running(self) -> Collection[WorkItem]:
         """Items in flight."""
-        return [task.item for task in list(self._in_flight.values())]
+        return [attempt.item for attempt in list(self._in_flight.values())]
 
     def submit_some(self, workers: Collection[str]) -> None:
         """Give the workers as much as they should have at once."""
         while self._waiting:
-            task = self._waiting[0]
-            alone = task.alone or any(other.alone for other in self._in_flight.values())
+            attempt = self._waiting[0]
+            alone = attempt.alone or any(other.alone for other in self._in_flight.values())
             if len(self._in_flight) >= len(workers) * (1 if alone else self._engine.per_worker):
                 return
             self._waiting.popleft()
-            self._in_flight[id(task.item)] = task
-            self._engine.submit(self._stage, task.item, avoid=task.avoid, uses_device=self._uses_device)
+            self._in_flight[id(attempt.item)] = attempt
+            self._engine.submit(self._stage, attempt.item, avoid=attempt.avoid, uses_device=self._uses_device)
 
     def settle(self, outcome: Outcome) -> Iterator[tuple[WorkItem, Any]]:
         """Deal with an item that ended: yield it with its result, or try it again, or give it up."""
-        task = self._in_flight.pop(id(outcome.item))
+        attempt = self._in_flight.pop(id(outcome.item))
         if outcome.error is not None:
-            self._settle_failure(task, outcome.error)
+            self._settle_failure(attempt, outcome.error)
             return
-        yield task.item, outcome.value
+        yield attempt.item, outcome.value
         again: Again | None = getattr(outcome.value, "again", None)
         if again is not None:
-            self._try_elsewhere(task, again, outcome.worker)
+            self._try_elsewhere(attempt, again, outcome.worker)
 
-    def _try_elsewhere(self, task: _Try, again: Again, worker: str) -> None:
-        if task.number < ATTEMPTS:
-            avoid = task.avoid | ({worker} - {""})
-            self._waiting.appendleft(replace(task, item=again.item, number=task.number + 1, avoid=avoid))
+    def _try_elsewhere(self, attempt: _Attempt, again: Again, worker: str) -> None:
+        if attempt.number < ATTEMPTS:
+            avoid = attempt.avoid | ({worker} - {""})
+            self._waiting.appendleft(replace(attempt, item=again.item, number=attempt.number + 1, avoid=avoid))
         else:
-            # The parts of one that is split have a last try each, since this error may be another part's.
-            self._give_up(again.item, again.error, _Try(again.item, ATTEMPTS, alone=True))
+            # The parts of a split item have one more attempt each, since the error may be another part's.
+            self._give_up(again.item, again.error, _Attempt(again.item, ATTEMPTS, alone=True))
 
-    def _settle_failure(self, task: _Try, error: Exception) -> None:
+    def _settle_failure(self, attempt: _Attempt, error: Exception) -> None:
         if isinstance(error, UnfitWorkerError) and self._dismiss(error):
-            self._waiting.appendleft(task)
+            self._waiting.appendleft(attempt)
             return
         if isinstance(error, MiqdError):
-            self._in_flight[id(task.item)] = task
+            self._in_flight[id(attempt.item)] = attempt
             raise error
-        number = task.number
+        number = attempt.number
         if isinstance(error, WorkerLostError):
             # Until it is alone, it may not be the one to blame.
-            number = number + error.deaths - 1 if task.alone else min(number, ATTEMPTS - 1)
-            task = replace(task, deaths=task.deaths + error.deaths)
-            error = WorkerDiedError(task.deaths)
+            number = number + error.deaths - 1 if attempt.alone else min(number, ATTEMPTS - 1)
+            attempt = replace(attempt, deaths=attempt.deaths + error.deaths)
+            error = WorkerDiedError(attempt.deaths)
         if number < ATTEMPTS:
-            # Last, so that it holds nobody up.
-            self._waiting.append(replace(task, number=number + 1, alone=True))
+            # Last, so that it doesn't delay the other items.
+            self._waiting.append(replace(attempt, number=number + 1, alone=True))
         else:
-            self._give_up(task.item, error, _Try(task.item, alone=True))
+            self._give_up(attempt.item, error, _Attempt(attempt.item, alone=True))
 
-    def _give_up(self, item: WorkItem, error: Exception, how: _Try) -> None:
+    def _give_up(self, item: WorkItem, error: Exception, how: _Attempt) -> None:
         """Try each part of an item as ``how`` says; one that has none is lost."""
         parts = item.split()
         if len(parts) > 1:

@@ -15,7 +15,7 @@ from pipelines.schedulers.policy import Scheduler
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks for.
+    """The scheduler that the user asks for.
 
     Attributes:
         name: as the user gave it: a name, or an address such as ``tcp://host:8786``.

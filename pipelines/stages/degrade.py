@@ -28,12 +28,12 @@ from pipelines.stages.items import DegradePart
 
 Row = dict[str, Any]
 FATAL = (ConfigError, StoreError, StaleCodeError, MemoryError)
-"""Errors that no other image would escape: they end the run instead of filling the quarantine."""
+"""Errors that would also hit every other image: they end the run instead of filling the quarantine."""
 
 
 @dataclass
 class PartResult:
-    """What a stage did with one part.
+    """Result of a stage for one part.
 
     Attributes:
         computed: rows computed.
@@ -41,7 +41,7 @@ class PartResult:
         failures: number of quarantined things.
         notes: what a user should know, such as empty ROI masks.
         seconds: time spent by stage step.
-        again: what another worker should try, since this one could not; see :class:`pipelines.schedulers.Again`.
+        again: rest of the work that another worker should try, since this one can't; see :class:`pipelines.schedulers.Again`.
     """
 
     computed: int = 0

@@ -1,4 +1,4 @@
-"""A run in a format: what is to be written, all parts of it, and what holds of the whole run."""
+"""Export a run in a format: all its parts, then the files of the whole run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from miqd_builder.tasks import Task, check_task
 from pipelines.context import Context, open_context
 from pipelines.progress.bar import progress
 from pipelines.schedulers import open_scheduler
-from pipelines.stages.export_part import export_part, place
+from pipelines.stages.export_part import export_part, link_or_copy
 from pipelines.stages.items import ExportPart
 
 
@@ -51,7 +51,7 @@ class ExportSummary:
         images: degraded images; 0 in a format of labels alone.
         new: degraded images that were not there before.
         train, val: sources of the splits.
-        left_out: sources in neither split, for want of ground truth.
+        left_out: sources in neither split, because they have no ground truth.
         failed: parts that failed, with their error.
     """
 
@@ -134,7 +134,7 @@ def _write_parts(context: Context, items: Sequence[ExportPart], rows: int) -> tu
 
 def _write(to: Path, name: str, content: bytes | Path) -> None:
     if isinstance(content, Path):
-        place(content, to / name)
+        link_or_copy(content, to / name)
     else:
         RunFolder(str(to)).write(name, content)
 
@@ -179,7 +179,7 @@ def _claim_images(context: Context, task: Task, to: Path, places: ImagePlaces) -
 def _exported_run(
     context: Context, task: Task, parts: Sequence[int], known: Mapping[str, tuple[bool, int]], split: Split
 ) -> ExportedRun:
-    """What the labels are and how the sources are split: those without accuracy are in neither if others have it."""
+    """Describe the labels and split the sources; those without accuracy are in neither split if others have it."""
     usable = sorted(i for i, (has_composite, _) in known.items() if has_composite) or sorted(known)
     val = validation_sources(usable, fraction=split.fraction, seed=split.seed)
     tables = [table_path("labels", part, task=task) for part in parts]

@@ -1,4 +1,4 @@
-"""One part of a run in a format: its images and label files. Files that are right already are kept."""
+"""Export one part of a run in a format: its images and label files. Existing files that are right are kept."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def export_part(item: ExportPart, report: Report) -> PartResult:
     return result
 
 
-def place(source: Path, target: Path) -> bool:
+def link_or_copy(source: Path, target: Path) -> bool:
     """Hard-link a file, or copy it where the file systems differ; returns False if it was there already, the same.
 
     Raises:
@@ -132,12 +132,12 @@ class _Images:
 
     def write(self, source: SourceImage, names: list[str], report: Report, result: PartResult) -> None:
         """Write the original and some degraded images of one source."""
-        place(source.path, self._to / self._places.original(self._task, source))
+        link_or_copy(source.path, self._to / self._places.original(self._task, source))
         targets = {name: self._to / self._places.degraded(self._task, source.source_id, name) for name in names}
         if self._linked:
             for name, target in targets.items():
                 stored = Path(self._context.folder.path(f"images/{image_path(source.source_id, name)}"))
-                new = place(stored, target)
+                new = link_or_copy(stored, target)
                 result.computed, result.reused = result.computed + new, result.reused + (not new)
                 report(1)
             return

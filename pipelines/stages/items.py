@@ -1,7 +1,7 @@
-"""Work items: one stage's work on one part, with all that a worker needs to know.
+"""Work items: one stage's work on one part, with everything that a worker needs.
 
-An item carries contents, never names that a worker would look up in files of its own: the run file, the zoo entries and the
-recipe as the client resolved them, and the hashes that the client planned with. A worker compares them with what it has.
+An item carries contents, never names that a worker would resolve from its own files: the run file, the zoo entries and the
+recipe as the client resolved them, and the hashes that the client planned with. A worker compares the hashes with its own.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class PlannedModel:
     Attributes:
         run: that it belongs to; the models of an item may be of several tasks, each with a run file of its own.
         entry: the zoo entry.
-        fingerprint: hash of what the entry meant when the run was planned.
+        entry_hash: content hash of the entry when the run was planned.
         lineage: of the part.
     """
 
     run: PlannedRun
     entry: ModelEntry
-    fingerprint: str
+    entry_hash: str
     lineage: ResponsesLineage
 
     def key(self, part: int) -> PartKey:
-        """What its work on a part is called."""
+        """Name of its work on a part."""
         return PartKey("respond", part, self.lineage.task, self.entry.name)
 
 
@@ -65,22 +65,22 @@ class PlannedRecipe:
 
     Attributes:
         recipe: the rules.
-        fingerprint: hash of what they meant when the run was planned.
+        content_hash: of the rules when the run was planned.
         modules: hash of the source of each module with functions of the recipe.
     """
 
     recipe: Recipe
-    fingerprint: str
+    content_hash: str
     modules: Mapping[str, str]
 
     @classmethod
     def of(cls, recipe: Recipe) -> PlannedRecipe:
         """Plan with a recipe as it is now."""
-        return cls(recipe, recipe.fingerprint(), recipe.modules())
+        return cls(recipe, recipe.content_hash(), recipe.modules())
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkItem:
+class PartItem:
     """One stage's work on one part.
 
     Attributes:
@@ -93,16 +93,16 @@ class WorkItem:
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """What the item is called: one key for each part of a table that it writes."""
+        """Names of the item: one key for each part of a table that it writes."""
         raise NotImplementedError
 
-    def split(self) -> Sequence[WorkItem]:
+    def split(self) -> Sequence[PartItem]:
         """Return smaller items that together are this one."""
         return (self,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DegradePart(WorkItem):
+class DegradePart(PartItem):
     """Render the degraded images of a part and write its part of ``variants``.
 
     Attributes:
@@ -113,12 +113,12 @@ class DegradePart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("degrade", self.part),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RespondPart(WorkItem):
+class RespondPart(PartItem):
     """Run some models on the images of a part and write their parts of ``responses``.
 
     Attributes:
@@ -129,16 +129,16 @@ class RespondPart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return tuple(model.key(self.part) for model in self.planned)
 
-    def split(self) -> Sequence[WorkItem]:
+    def split(self) -> Sequence[PartItem]:
         """Return an item for each model."""
         return [replace(self, planned=(model,)) for model in self.planned]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScorePart(WorkItem):
+class ScorePart(PartItem):
     """Score one model's responses to a part.
 
     Attributes:
@@ -154,12 +154,12 @@ class ScorePart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("score", self.part, self.task, self.model),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelPart(WorkItem):
+class LabelPart(PartItem):
     """Aggregate the scores of a part over the models.
 
     Attributes:
@@ -174,12 +174,12 @@ class LabelPart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("label", self.part, self.task),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportPart(WorkItem):
+class ExportPart(PartItem):
     """Write the images and label files of a part in a format.
 
     Attributes:
@@ -196,5 +196,5 @@ class ExportPart(WorkItem):
 
     @property
     def keys(self) -> tuple[PartKey, ...]:
-        """See :class:`WorkItem`."""
+        """See :class:`PartItem`."""
         return (PartKey("export", self.part, self.task),)

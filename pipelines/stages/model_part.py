@@ -1,4 +1,4 @@
-"""One model's part of ``responses``, from what an earlier run left to the file that is written."""
+"""One model's part of ``responses``: reuse rows of an earlier run, run the model on the rest, write the file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from miqd_builder.sources import SourceImage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.tables.lineage import ResponsesLineage
-from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.responses import Prediction, responses_table
 from miqd_builder.tables.schema import ORIGINAL, table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.build import build, precision_of
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.context import Context, fingerprint_of, reusable_rows
+from pipelines.context import Context, hash_of, reusable_rows
 from pipelines.stages.degrade import FATAL, PartResult
 from pipelines.stages.items import PlannedModel
 from pipelines.stages.variant_images import Named, PartImages
@@ -32,13 +32,13 @@ _adapters: dict[str, Adapter] = {}
 
 
 def responses_lineage(context: Context, task: Task, ids: Sequence[str], entry: ModelEntry) -> ResponsesLineage:
-    """What a model's responses to these sources depend on."""
+    """Lineage of a model's responses to these sources."""
     return ResponsesLineage(
         task=task,
-        model=model_fingerprint(context, task, entry),
-        sources=context.once(("sources", task, *ids), lambda: _source_fingerprints(context, task, ids)),
+        model=model_hash(context, task, entry),
+        sources=context.once(("sources", task, *ids), lambda: _source_hashes(context, task, ids)),
         distortions=context.planned.distortions,
-        degradations=context.names_fingerprint,
+        degradations=context.names_hash,
     )
 
 
@@ -48,25 +48,25 @@ def class_index(source: SourceImage) -> int | None:
     return None if truth is None else truth.index
 
 
-def _source_fingerprints(context: Context, task: Task, ids: Sequence[str]) -> dict[str, str]:
-    return {source.source_id: _source_fingerprint(context, task, source) for source in context.part_sources(ids)}
+def _source_hashes(context: Context, task: Task, ids: Sequence[str]) -> dict[str, str]:
+    return {source.source_id: _source_hash(context, task, source) for source in context.part_sources(ids)}
 
 
-def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> str:
-    return fingerprint_of(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
+def _source_hash(context: Context, task: Task, source: SourceImage) -> str:
+    return hash_of(context.source_hash(source), str(class_index(source)) if task == "cls" else "")
 
 
-def model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
-    """Hash of the model and of what its classes mean."""
-    return context.once(("model", task, entry.name), lambda: _model_fingerprint(context, task, entry))
+def model_hash(context: Context, task: Task, entry: ModelEntry) -> str:
+    """Hash of the model, of the meaning of its classes, and of its precision."""
+    return context.once(("model", task, entry.name), lambda: _model_hash(context, task, entry))
 
 
-def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
+def _model_hash(context: Context, task: Task, entry: ModelEntry) -> str:
     categories = "" if task == "cls" else str(context.sources.category_ids)
-    # Predictions in full precision keep the fingerprint that they had before there was another one.
+    # Full precision adds nothing, so that hashes from before the setting existed stay the same.
     precision = precision_of(entry, context.config.precision)
     reduced = () if precision == "float32" else (precision,)
-    return fingerprint_of(context.entry_fingerprint(entry), categories, *reduced)
+    return hash_of(context.entry_hash(entry), categories, *reduced)
 
 
 def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry) -> Footer | None:
@@ -75,7 +75,7 @@ def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry)
 
 
 class ModelPart:
-    """One model's part of ``responses`` in the making: what it said before, what it still has to see, and what it says now."""
+    """One model's part of ``responses`` while it is made: kept rows, images still to run, and new predictions."""
 
     def __init__(self, context: Context, part: int, planned: PlannedModel, images: PartImages) -> None:
         self.context, self.part, self.planned = context, part, planned
@@ -86,14 +86,14 @@ class ModelPart:
         self.old = read_part(context.folder, self.name) if self.footer else None
         keys = _keys(self.old) if self.old is not None else []
         self.kept = reusable_rows(keys, self.footer.lineage if self.footer else None, self.lineage)
-        self.answers: list[Answer] = []
+        self.predictions: list[Prediction] = []
         self.failures: list[Failure] = []
         self.broken: Exception | None = None
         self._images = images
         self._accepted: dict[str, bool] = {}
 
     def accepts(self, source_id: str, height: int, width: int) -> bool:
-        """Tell whether a source and its ground truth are what the run was planned with; one that isn't costs its rows.
+        """Tell whether a source and its ground truth are what the run was planned with; if not, its rows are lost.
 
         Args:
             source_id: of the clean image.
@@ -106,7 +106,7 @@ class ModelPart:
     def _check(self, source_id: str, height: int, width: int) -> bool:
         source = self.context.sources.by_id[source_id]
         try:
-            if _source_fingerprint(self.context, self.task, source) != self.lineage.sources[source_id]:
+            if _source_hash(self.context, self.task, source) != self.lineage.sources[source_id]:
                 raise UnreadableImageError(
                     f"Image '{source.path.name}', its ROI mask or its label is not what it was when the run was planned: run "
                     "the same command again."
@@ -120,12 +120,12 @@ class ModelPart:
         return True
 
     def lose(self, source_id: str, error: MiqdError) -> None:
-        """Record what a source costs, if the model has yet to see any of its images."""
+        """Record that a source failed, if any of its images is still to be run."""
         if self.wanted(source_id):
             self.failures.append(Failure.of(error, stage="respond", source_id=source_id, model=self.entry.name))
 
     def wanted(self, source_id: str) -> list[str]:
-        """Names of the images of one source that the model has yet to see."""
+        """Names of the images of one source that the model is still to be run on."""
         return [name for name in self._images.names(source_id) if (source_id, name) not in self.kept]
 
     def adapter(self) -> Adapter | None:
@@ -148,22 +148,22 @@ class ModelPart:
             self.failures.append(Failure.of(error, stage="respond", model=self.entry.name))
             return None
 
-    def look(self, adapter: Adapter, source_id: str, images: list[Named]) -> None:
-        """Predict a batch; if it fails, each image alone, so that one image costs one row."""
+    def predict(self, adapter: Adapter, source_id: str, images: list[Named]) -> None:
+        """Predict a batch; if it fails, each image alone, so that one bad image costs one row."""
         try:
             responses: list[Response | None] = list(adapter.predict([pixels for _, pixels in images]))
         except FATAL:
             raise
         except Exception:
-            responses = [self._look_at_one(adapter, source_id, image) for image in images]
+            responses = [self._predict_one(adapter, source_id, image) for image in images]
         label = class_index(self.context.sources.by_id[source_id])
-        self.answers += [
-            Answer(source_id, name, response, label)
+        self.predictions += [
+            Prediction(source_id, name, response, label)
             for (name, _), response in zip(images, responses, strict=True)
             if response is not None
         ]
 
-    def _look_at_one(self, adapter: Adapter, source_id: str, image: Named) -> Response | None:
+    def _predict_one(self, adapter: Adapter, source_id: str, image: Named) -> Response | None:
         _, pixels = image
         try:
             return adapter.predict([pixels])[0]
@@ -176,17 +176,17 @@ class ModelPart:
             return None
 
     def write(self, result: PartResult) -> None:
-        """Write the part: new answers and kept rows in canonical order."""
+        """Write the part: new predictions and kept rows in canonical order."""
         write_failures(self.context.folder, str(self.planned.key(self.part)), self.failures)
         result.failures += len(self.failures)
-        result.computed += len(self.answers)
+        result.computed += len(self.predictions)
         result.reused += len(self.kept)
-        table = responses_table(self.task, self.answers)
+        table = responses_table(self.task, self.predictions)
         if self.old is not None and self.kept:
             table = pa.concat_tables([table, self.old])
         row_of: dict[Key, int] = {}
         for row, key in enumerate(_keys(table)):
-            if row < len(self.answers) or key in self.kept:
+            if row < len(self.predictions) or key in self.kept:
                 row_of.setdefault(key, row)
         table = table.take(pa.array([row_of[key] for key in self.order if key in row_of], pa.int64()))
         complete = table.num_rows == len(self.order)
@@ -219,7 +219,7 @@ def _adapter(context: Context, planned: PlannedModel) -> Adapter:
 
     device = resolve_device(context.config.device)
     if device == "cpu":
-        # Workers are the parallelism; more threads would change the order of sums and so the last bits of the answers.
+        # Workers are the parallelism; more threads would change the order of sums and so the last bits of the predictions.
         torch.set_num_threads(1)
     key = f"{entry.name} {planned.lineage.model} {device}"
     if key not in _adapters:
@@ -230,6 +230,6 @@ def _adapter(context: Context, planned: PlannedModel) -> Adapter:
             device=device,
             category_ids=context.sources.category_ids,
             precision=context.config.precision,
-            expected=planned.fingerprint,
+            expected=planned.entry_hash,
         )
     return _adapters[key]

@@ -1,4 +1,4 @@
-"""How much each model counts in the labels."""
+"""Weights of the models in the labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipelines.context import Context
 
 
 def stated_weights(config: RunConfig, entries: Sequence[ModelEntry]) -> dict[str, float]:
-    """Return the weights that are known before any model answered; none with ``measured``.
+    """Return the weights that are known before any inference; none with ``measured``.
 
     ``metric``: the clean benchmark figure of the zoo entry; ``uniform``: 1.
 
@@ -39,8 +39,8 @@ def stated_weights(config: RunConfig, entries: Sequence[ModelEntry]) -> dict[str
 def model_weights(context: Context, task: str, parts: Sequence[int], entries: Sequence[ModelEntry]) -> dict[str, float]:
     """Return the weight of each model, by the run file's ``weights``.
 
-    ``measured`` is the mean accuracy on this run's originals, by the run's recipe; a model that answered on none of them has no
-    weight, and no consistency that one could be needed for.
+    ``measured`` is the mean accuracy on this run's originals, by the run's recipe. A model without a prediction on any of them
+    has no weight and needs none, since it has no consistency either.
 
     Raises:
         ConfigError: an entry has no metric, no original has ground truth, or a model gets none of them right.

@@ -1,4 +1,4 @@
-"""Make the next batches in a thread while a model looks at the present one."""
+"""Make the next batches in a thread while the models run on the present one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 AHEAD = 2
-"""Batches that are ready or in the making beside the one in use."""
+"""Batches that are ready or being made, beside the one in use."""
 
 T = TypeVar("T")
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 def read_ahead(items: Iterator[T], ahead: int = AHEAD) -> Generator[T]:
     """Yield the items of an iterator, which runs up to ``ahead`` items ahead in one other thread.
 
-    Its exceptions arrive here, in their place. Closing this generator (an error or an interrupt in the loop over it does) waits
-    for the item in the making, and for no other.
+    Its exceptions arrive here, in their place. Closing this generator (as an error or an interrupt in the loop over it does)
+    waits for the item that is being made, and for no other.
 
     Args:
-        items: one that nobody else takes from.
+        items: an iterator that is used only here.
         ahead: bound of the items made in advance.
     """
     end: Any = object()

@@ -1,4 +1,4 @@
-"""``miqd verify --recompute``: make a random sample of a run's parts again from the source images, and compare."""
+"""``miqd verify --recompute``: compute a random sample of a run's parts again from the source images, and compare."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ class _Again:
         context = self._context()
         ids = context.record.parts[self.part]
         recipe = PlannedRecipe.of(get_recipe(self.config.recipe))
-        rules, run, part = recipe.fingerprint, context.planned, self.part
+        rules, run, part = recipe.content_hash, context.planned, self.part
         footer_of = functools.partial(read_footer, context.folder)
         entries = open_zoo(self.config).select(self.config.models, task)
         there = [entry for entry in entries if self._is_stored("responses", task, entry.name)]
         for start in range(0, len(there), self.config.models_per_pass):
             planned = tuple(
-                PlannedModel(run, entry, context.entry_fingerprint(entry), responses_lineage(context, task, ids, entry))
+                PlannedModel(run, entry, context.entry_hash(entry), responses_lineage(context, task, ids, entry))
                 for entry in there[start : start + self.config.models_per_pass]
             )
             respond_part(RespondPart(run=run, part=part, planned=planned), _silent)

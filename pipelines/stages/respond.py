@@ -1,4 +1,4 @@
-"""Stage 2: every model looks at every image of a part; what it said goes into ``responses``."""
+"""Stage 2: run every model on every image of a part; the predictions go into ``responses``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Seconds = defaultdict[str, float]
 
 
 def respond_part(item: RespondPart, report: Report) -> PartResult:
-    """Show the images of one part to some models and write their parts of ``responses``.
+    """Run some models on the images of one part and write their parts of ``responses``.
 
     Args:
         item: which part and models.
@@ -51,7 +51,7 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
                 if isinstance(batch, MiqdError):
                     model.lose(source_id, batch)
                 else:
-                    _look(model, source_id, batch, seconds, report)
+                    _predict(model, source_id, batch, seconds, report)
     result = PartResult(seconds=seconds)
     broken = [(model.planned, model.broken) for model in models if model.broken is not None]
     if broken and context.config.joins_cluster:
@@ -67,7 +67,7 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
 def _batches(
     images: PartImages, sources: Sequence[SourceImage], models: Sequence[ModelPart], seconds: Seconds
 ) -> Iterator[tuple[str, list[Named] | MiqdError]]:
-    """Yield what the models have yet to see, in batches of one source; or the error that a source costs."""
+    """Yield the images that the models are still to be run on, in batches of one source; or the error of a source."""
     step = "decode" if images.stored else "render"
     for source in sources:
         wanted = {name for model in models for name in model.wanted(source.source_id)}
@@ -86,7 +86,7 @@ def _batches(
             yield source.source_id, error
 
 
-def _look(model: ModelPart, source_id: str, batch: list[Named], seconds: Seconds, report: Report) -> None:
+def _predict(model: ModelPart, source_id: str, batch: list[Named], seconds: Seconds, report: Report) -> None:
     names = set(model.wanted(source_id))
     own = [(name, pixels) for name, pixels in batch if name in names]
     if not own:
@@ -99,7 +99,7 @@ def _look(model: ModelPart, source_id: str, batch: list[Named], seconds: Seconds
         adapter = model.adapter()
     if adapter is not None:
         start = time.perf_counter()
-        model.look(adapter, source_id, own)
+        model.predict(adapter, source_id, own)
         steps = adapter.spent() or {"predict": time.perf_counter() - start}
         for step, spent in steps.items():
             seconds[f"{step}:{model.entry.name}"] += spent

@@ -1,4 +1,4 @@
-"""Stages 3 and 4: from responses to ``scores`` of each model, and over the models to ``labels``. No model, no image."""
+"""Stages 3 and 4: from responses to ``scores`` of each model, and from scores to ``labels``. Needs no model and no image."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from pipelines.stages.degrade import PartResult
 from pipelines.stages.items import LabelPart, ScorePart
 
 FooterOf = Callable[[str], PartStamp | None]
-"""Gives what is known of a part by its name; None where it isn't there."""
+"""Returns the stamp of a part by its name; None where it isn't there."""
 
 
 def scores_lineage(context: Context, footer_of: FooterOf, task: Task, part: int, model: str, recipe: str) -> ScoresLineage:
-    """What the scores of one model on one part depend on."""
+    """Lineage of the scores of one model on one part."""
     responses = footer_of(table_path("responses", part, task=task, model=model))
     return ScoresLineage(
         responses=None if responses is None else responses.state,
-        truth=context.truth_fingerprints(context.record.parts[part]),
+        truth=context.truth_hashes(context.record.parts[part]),
         recipe=recipe,
     )
 
@@ -52,7 +52,7 @@ def score_part(item: ScorePart, report: Report) -> PartResult:
         with user_code.planned(item.recipe.modules):
             scores = score_responses(item.task, responses, context.sources.by_id, item.recipe.recipe)
     except (InvalidResponsesError, UnreadableImageError) as error:
-        # Scores of earlier responses must not get into the labels.
+        # Scores of earlier responses must not enter the labels.
         context.folder.remove(name)
         write_failures(context.folder, key, [Failure.of(error, stage="score", model=model)])
         return PartResult(failures=1)
@@ -68,7 +68,7 @@ def _stored(context: Context) -> FooterOf:
 
 
 def _check_planned(found: Lineage, planned: Lineage, name: str) -> None:
-    """Make sure that a part is made from what it was planned to be made from.
+    """Make sure that the lineage of a part is still the planned one.
 
     Raises:
         StoreError: something changed in the meantime.
@@ -96,7 +96,7 @@ def _checked_responses(context: Context, task: Task, part: int, model: str) -> p
         check_responses(task, responses, sizes, {ORIGINAL, *context.names})
     except (InvalidResponsesError, StoreError) as error:
         raise InvalidResponsesError(
-            f"'{name}' {error}. Delete the part, and the next run asks the model again; or correct the tool that wrote it."
+            f"'{name}' {error}. Delete the part, and the next run makes it again; or correct the tool that wrote it."
         ) from None
     return responses
 
@@ -111,7 +111,7 @@ def labels_lineage(
     recipe: str,
     scored: Mapping[tuple[str, int], PartState] | None = None,
 ) -> LabelsLineage:
-    """What the labels of one part depend on.
+    """Lineage of the labels of one part.
 
     Args:
         context: the run.

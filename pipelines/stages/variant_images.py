@@ -1,4 +1,4 @@
-"""The images that models look at: the original and its degraded variants, read from the run folder or rendered again."""
+"""The images that models run on: the original and its degraded variants, read from the run folder or rendered again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from miqd_builder.tables.schema import ORIGINAL, image_path, table_path
 from pipelines.context import Context
 
 BATCH_IMAGES = 64
-"""A multiple of what every back end shows its network at once."""
+"""A multiple of every back end's batch size."""
 BATCH_BYTES = 128 * 2**20
 """Bound of a batch in memory; a worker holds three of them (``read_ahead``)."""
 
@@ -51,7 +51,7 @@ class PartImages:
             self._hashes[row["source_id"]][row["degradation"]] = row["pixel_sha256"]
 
     def names(self, source_id: str) -> list[str]:
-        """Return what there is of one source: the original and its variants; nothing for a source that couldn't be degraded."""
+        """Return the images of one source: the original and its variants; none for a source that couldn't be degraded."""
         known = self._hashes.get(source_id, {})
         return [ORIGINAL, *(name for name in self._context.names if name in known)] if known else []
 

@@ -1,4 +1,4 @@
-"""The fingerprint's statistics, intervals and warnings."""
+"""Label statistics: values, intervals and warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import stats
 
 import degradations
 from miqd_builder.audit.bootstrap import draw_sources, drawn_moments, drawn_spearman
-from miqd_builder.audit.label_statistics import PAPER, STATISTICS, fingerprint_with_intervals
+from miqd_builder.audit.label_statistics import PAPER, STATISTICS, label_statistics
 from miqd_builder.store.folder import RunFolder
 from tests.audit.conftest import write_labels
 from tests.conftest import Outcome
@@ -49,7 +49,7 @@ def test_constant_side_has_no_correlation() -> None:
 def test_point_estimates_are_those_of_numpy_and_scipy(tmp_path: Path) -> None:
     rows = write_labels(tmp_path, "det", 5, NAMES[:40])
     rows += [{**rows[0], "accuracy_weighted": None, "composite": None}]
-    result = fingerprint_with_intervals(RunFolder(str(tmp_path)), "det", resamples=50)
+    result = label_statistics(RunFolder(str(tmp_path)), "det", resamples=50)
     columns = {
         n: np.array([r[n] for r in rows[:-1]]) for n in ("accuracy_weighted", "consistency_weighted", "composite", "psnr")
     }
@@ -66,9 +66,9 @@ def test_point_estimates_are_those_of_numpy_and_scipy(tmp_path: Path) -> None:
 def test_intervals_are_over_sources_not_over_rows(tmp_path: Path) -> None:
     """Rows of a source are alike: the spread of the source means decides, and 30 sources know it badly."""
     write_labels(tmp_path, "det", 30, NAMES[:50])
-    first, again = (fingerprint_with_intervals(RunFolder(str(tmp_path)), "det", resamples=300) for _ in range(2))
+    first, again = (label_statistics(RunFolder(str(tmp_path)), "det", resamples=300) for _ in range(2))
     assert repr(first) == repr(again)
-    other = fingerprint_with_intervals(RunFolder(str(tmp_path)), "det", resamples=300, seed=1)
+    other = label_statistics(RunFolder(str(tmp_path)), "det", resamples=300, seed=1)
     for e, f in zip(first.estimates[:5], other.estimates[:5], strict=True):
         assert e.low < e.value < e.high
         assert (e.low, e.high) == pytest.approx((f.low, f.high), abs=0.06) and (e.low, e.high) != (f.low, f.high)
@@ -79,7 +79,7 @@ def test_intervals_are_over_sources_not_over_rows(tmp_path: Path) -> None:
 
 def test_full_run_is_comparable(tmp_path: Path) -> None:
     write_labels(tmp_path, "cls", 100, NAMES)
-    assert fingerprint_with_intervals(RunFolder(str(tmp_path)), "cls", resamples=20).obstacles == ()
+    assert label_statistics(RunFolder(str(tmp_path)), "cls", resamples=20).obstacles == ()
 
 
 @pytest.mark.parametrize(
@@ -97,13 +97,13 @@ def test_what_stands_in_the_way_is_said(
     tmp_path: Path, sources: int, names: list[str], columns: dict[str, Any], message: str
 ) -> None:
     write_labels(tmp_path, "det", sources, names, **columns)
-    obstacles = fingerprint_with_intervals(RunFolder(str(tmp_path)), "det", resamples=5).obstacles
+    obstacles = label_statistics(RunFolder(str(tmp_path)), "det", resamples=5).obstacles
     assert len(obstacles) == 1 and message in obstacles[0]
 
 
 def test_command_prints_the_papers_numbers(miqd: Miqd, tmp_path: Path) -> None:
     write_labels(tmp_path, "ins", 3, NAMES[:10])
-    result = miqd("audit", "--fingerprint", "--out", tmp_path, "--resamples", 10)
+    result = miqd("audit", "--label-statistics", "--out", tmp_path, "--resamples", 10)
     assert result.code == 0 and not (tmp_path / "report").exists()
     for value in ("0.2695", "0.3031", "0.2729", "0.8160", "0.3242", "0.4391"):
         assert value in result.out

@@ -1,4 +1,4 @@
-"""Plug-ins that are edited while a process lives: what is in memory, what it is called, and what its fingerprint says."""
+"""Plug-ins that are edited while a process lives: the code in memory, its names, and its content hash."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ seen = []
 for one in ({}, {"factor": 0.6}, {"factor": 0.6, "version": 2}, {"factor": 0.6, "version": 2, "function": "g"}):
     write(one)
     load()
-    seen.append([degradations.fingerprint("dimmer"), pixel("dimmer")])
-fog = degradations.fingerprint("fog")
+    seen.append([degradations.content_hash("dimmer"), pixel("dimmer")])
+fog = degradations.content_hash("fog")
 print(json.dumps([seen, fog]))
 """
     seen, fog = edited(tmp_path, code)
     assert [value for _, value in seen] == [50, 60, 60, 60]
     assert len({print_ for print_, _ in seen}) == 4
-    assert fog == degradations.fingerprint("fog")
+    assert fog == degradations.content_hash("fog")
 
 
 def test_what_a_plugin_no_longer_has_is_gone(tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ print(json.dumps([names, pixel("dimmer"), sorted(degradations.plugin_modules(["d
     assert edited(tmp_path, code) == [["dimmer"], 80, ["own_package"]]
 
 
-def test_the_fingerprint_is_that_of_the_code_in_memory(tmp_path: Path) -> None:
+def test_the_content_hash_is_that_of_the_code_in_memory(tmp_path: Path) -> None:
     code = """
 write({})
 load()
-before = degradations.fingerprint("dimmer")
+before = degradations.content_hash("dimmer")
 write({"factor": 0.6})
-print(json.dumps([before == degradations.fingerprint("dimmer"), pixel("dimmer")]))
+print(json.dumps([before == degradations.content_hash("dimmer"), pixel("dimmer")]))
 """
     assert edited(tmp_path, code) == [True, 50]
 

@@ -27,7 +27,7 @@ print(json.dumps({
     "regions": sorted({v.degradation.region for v in variants}),
     "psnrs": [v.psnr for v in variants[:5]],
     "listed": [d.name for d in degradations.distortions() if d.category == "sensor"],
-    "fingerprint": degradations.fingerprint("sensor_banding"),
+    "content_hash": degradations.content_hash("sensor_banding"),
     "among_the_250": "sensor_banding_1" in degradations.names(),
 }))
 """
@@ -55,7 +55,7 @@ def check(answer: dict[str, object]) -> None:
     assert answer["regions"] == ["background", "roi", "uniform"]
     assert answer["psnrs"] == sorted(answer["psnrs"], reverse=True)
     assert answer["listed"] == ["sensor_banding"]
-    assert len(answer["fingerprint"]) == 16
+    assert len(answer["content_hash"]) == 16
     assert answer["among_the_250"] is False
 
 

@@ -1,4 +1,4 @@
-"""Registering distortions: what is accepted, what is refused, what a fingerprint covers."""
+"""Registering distortions: what is accepted, what is refused, what the content hash covers."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def test_fixed_severities_are_used_as_they_are(picture):
 
 
 @pytest.mark.usefixtures("clean_registry")
-def test_a_fingerprint_changes_with_what_changes_pixels():
-    prints = {d.name: degradations.fingerprint(d.name) for d in degradations.distortions()}
+def test_the_content_hash_changes_with_whatever_changes_pixels():
+    prints = {d.name: degradations.content_hash(d.name) for d in degradations.distortions()}
     assert len(set(prints.values())) == len(prints)
     fog = degradations.distortion("fog")
     for change in ({"version": fog.version + 1}, {"candidates": ((0.2, 3.0), *fog.candidates[1:])}):
         changed = dataclasses.replace(fog, **change)
-        assert registry.algorithm_fingerprint(changed) != prints["fog"]
-    assert registry.algorithm_fingerprint(dataclasses.replace(fog, category="weather")) == prints["fog"]
+        assert registry.algorithm_hash(changed) != prints["fog"]
+    assert registry.algorithm_hash(dataclasses.replace(fog, category="weather")) == prints["fog"]
     with pytest.raises(degradations.UnknownDegradationError, match="Did you mean 'fog'"):
-        degradations.fingerprint("frog")
+        degradations.content_hash("frog")

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from miqd_builder.audit.statistics import labels_table
+from miqd_builder.audit.statistics import stored_labels
 from miqd_builder.config import load_run
 from miqd_builder.formats.registry import format_of
 from miqd_builder.store.folder import RunFolder
@@ -34,7 +34,7 @@ class Labelled:
 
     def labels(self, task: str) -> pa.Table:
         """All labels of a task."""
-        return labels_table(RunFolder(str(self.out(task))), task)
+        return stored_labels(RunFolder(str(self.out(task))), task)
 
 
 @pytest.fixture(scope="module")

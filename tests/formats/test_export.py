@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from miqd_builder.sources.images import decode_png
-from pipelines.stages.export_part import place
+from pipelines.stages.export_part import link_or_copy
 from tests.conftest import Outcome
 from tests.formats.conftest import PUBLISHED_TASKS, Labelled, label
 
@@ -166,10 +166,10 @@ def test_files_are_copied_to_another_file_system(tmp_path: Path) -> None:
     source, target = tmp_path / "image.png", other / f"miqd-{tmp_path.name}" / "image.png"
     source.write_bytes(b"pixels")
     try:
-        assert place(source, target)
-        assert target.read_bytes() == b"pixels" and not place(source, target)
+        assert link_or_copy(source, target)
+        assert target.read_bytes() == b"pixels" and not link_or_copy(source, target)
         source.write_bytes(b"other pixels")
-        assert place(source, target) and target.read_bytes() == b"other pixels"
+        assert link_or_copy(source, target) and target.read_bytes() == b"other pixels"
     finally:
         target.unlink(missing_ok=True)
         target.parent.rmdir()

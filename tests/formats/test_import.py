@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import degradations
-from miqd_builder.audit.statistics import labels_table
+from miqd_builder.audit.statistics import stored_labels
 from miqd_builder.errors import ConfigError
 from miqd_builder.formats.miqd.reading import read_labels
 from miqd_builder.formats.miqd.writing import label_csvs
@@ -37,7 +37,7 @@ def test_export_and_import_give_the_same_labels(
     miqd: Miqd, labelled: Labelled, exported: Path, tmp_path: Path, task: str
 ) -> None:
     assert miqd("import", exported, "--out", tmp_path / "back", "--task", task).code == 0
-    back, there = labels_table(RunFolder(str(tmp_path / "back")), task), labelled.labels(task)
+    back, there = stored_labels(RunFolder(str(tmp_path / "back")), task), labelled.labels(task)
     lost = {"psnr", "recipe", *(["n_models"] if task == "cls" else [])}
     kept = [name for name in there.column_names if name not in lost]
     assert back.schema == there.schema
@@ -56,8 +56,8 @@ def test_imported_labels_are_audited_compared_and_verified(
     assert "darkness" in miqd("audit", "--out", out).out
     assert miqd("verify", "--out", out).code == 0
     assert "labels/task=ins" in miqd("status", "--out", out).out
-    fingerprint = miqd("audit", "--fingerprint", "--resamples", 20, "--out", out)
-    assert fingerprint.code == 0 and "std accuracy" in fingerprint.out and "Too small" in fingerprint.out
+    statistics = miqd("audit", "--label-statistics", "--resamples", 20, "--out", out)
+    assert statistics.code == 0 and "std accuracy" in statistics.out and "Too small" in statistics.out
     compared = miqd("compare", labelled.out("det"), out)
     assert compared.code == 0 and "120 degraded images in both, 0 only in A, 0 only in B" in compared.out
     assert "det: no differences." in compared.out and "ins: no differences." in compared.out
@@ -73,7 +73,7 @@ def test_second_import_keeps_parts_and_follows_changes(miqd: Miqd, det_labels: P
     for kind in ("accuracy", "consistency"):
         (det_labels / f"00000scene_1_{kind}.csv").unlink()
     assert "90 labels imported" in miqd(*command).out
-    assert labels_table(RunFolder(str(tmp_path / "out")), "det")["source_id"].unique().to_pylist() == [
+    assert stored_labels(RunFolder(str(tmp_path / "out")), "det")["source_id"].unique().to_pylist() == [
         "scene_0",
         "scene_2",
         "scene_3",

@@ -164,7 +164,7 @@ def test_a_batch_of_single_images_is_the_batch() -> None:
 
 @pytest.mark.parametrize("iou", ["bbox", "segm"])
 def test_stored_precision_gives_what_its_float64_values_give(iou: str) -> None:
-    """Adapters answer in float32 and int32: they are compared as the float64 and int64 that they stand for."""
+    """Adapters predict in float32 and int32: they are compared as the float64 and int64 that they stand for."""
     rng = np.random.default_rng(4)
     reference = random_reference(rng, 6)
     stored = random_detections(rng, [30], reference).image(0)

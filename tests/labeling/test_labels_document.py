@@ -13,7 +13,7 @@ from miqd_builder.labeling.recipes import RECIPES
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections
 from miqd_builder.sources import Annotations, SourceImage
-from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.responses import Prediction, responses_table
 from miqd_builder.tables.schema import VARIANTS
 from tests.conftest import ROOT
 
@@ -50,11 +50,11 @@ def detections(boxes: str) -> Detections:
 
 
 def scores() -> dict[str, pa.Table]:
-    answers = {
-        model: [Answer("s", row["image"], detections(row["boxes"])) for row in table("model", "boxes") if row["model"] == model]
+    predictions = {
+        model: [Prediction("s", r["image"], detections(r["boxes"])) for r in table("model", "boxes") if r["model"] == model]
         for model in METRICS
     }
-    return {m: score_responses("det", responses_table("det", a), SOURCE, RECIPES["miqd_v1"]) for m, a in answers.items()}
+    return {m: score_responses("det", responses_table("det", a), SOURCE, RECIPES["miqd_v1"]) for m, a in predictions.items()}
 
 
 def test_scores_of_the_example() -> None:
@@ -78,9 +78,11 @@ def test_labels_of_the_example() -> None:
 
 def test_classifier_of_the_example() -> None:
     stated = table("degraded", "soft_v1")
-    answers = [("original", [0.7, 0.2, 0.1, 0.0])]
-    answers += [(str(i), [float(p) for p in row["degraded"].split()]) for i, row in enumerate(stated)]
-    responses = responses_table("cls", [Answer("s", name, Classification(np.array(p, np.float32))) for name, p in answers])
+    predictions = [("original", [0.7, 0.2, 0.1, 0.0])]
+    predictions += [(str(i), [float(p) for p in row["degraded"].split()]) for i, row in enumerate(stated)]
+    responses = responses_table(
+        "cls", [Prediction("s", name, Classification(np.array(p, np.float32))) for name, p in predictions]
+    )
     assert len(stated) == 4
     for recipe in ("miqd_v1", "soft_v1"):
         own = score_responses("cls", responses, SOURCE, RECIPES[recipe])["consistency"].to_pylist()[1:]

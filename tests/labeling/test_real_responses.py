@@ -1,4 +1,4 @@
-"""Scores of real networks' answers against COCOeval, image by image: on photographs where they are, else on demo scenes."""
+"""Scores of real networks' predictions against COCOeval, image by image: on photographs where they are, else on demo scenes."""
 
 from __future__ import annotations
 
@@ -49,11 +49,15 @@ def test_scores_equal_cocoeval(miqd, tmp_path: Path, task: str) -> None:
     compared = 0
     for part in tmp_path.glob(f"responses/task={task}/*/*"):
         table = pq.ParquetFile(part).read()
-        answers = iterate_detections(table)
+        predictions = iterate_detections(table)
         keys = list(zip(table["source_id"].to_pylist(), table["degradation"].to_pylist(), strict=True))
-        own = {source: answer.above(0.3) for (source, name), answer in zip(keys, answers, strict=True) if name == "original"}
+        own = {
+            source: prediction.above(0.3)
+            for (source, name), prediction in zip(keys, predictions, strict=True)
+            if name == "original"
+        }
         scores = read(tmp_path / "scores" / part.relative_to(tmp_path / "responses"))
-        for (source, _), answer, score in zip(keys, answers, scores, strict=True):
+        for (source, _), prediction, score in zip(keys, predictions, scores, strict=True):
             first, truth = own[source], truths[source]
             references = {
                 "consistency": first if len(first) else None,
@@ -63,6 +67,6 @@ def test_scores_equal_cocoeval(miqd, tmp_path: Path, task: str) -> None:
                 if measure == "consistency" and reference is None:
                     continue
                 columns = (measure, f"{measure}_ap50", f"{measure}_ap75")
-                assert [score[c] for c in columns] == pytest.approx(expected(answer, reference, IOUS[task]), abs=1e-9)
+                assert [score[c] for c in columns] == pytest.approx(expected(prediction, reference, IOUS[task]), abs=1e-9)
                 compared += 1
     assert compared >= 27

@@ -15,27 +15,27 @@ from scipy.spatial.distance import jensenshannon
 
 from miqd_builder import registry, user_code
 from miqd_builder.errors import ConfigError, StaleCodeError
-from miqd_builder.labeling.agreement import ClassAnswers, jensen_shannon
+from miqd_builder.labeling.agreement import ClassPredictions, jensen_shannon
 from miqd_builder.labeling.recipes import RECIPES, Recipe, get_recipe
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections
 from miqd_builder.sources import Annotations, ClassLabel, SourceImage
-from miqd_builder.tables.responses import Answer, responses_table
+from miqd_builder.tables.responses import Prediction, responses_table
 
 
-def stored(probabilities: NDArray[np.float64]) -> ClassAnswers:
+def stored(probabilities: NDArray[np.float64]) -> ClassPredictions:
     """What is stored of some full distributions ``(n, classes)``: the top 5, padded."""
     ids = np.full((len(probabilities), 5), -1, np.int32)
     tops = np.zeros((len(probabilities), 5), np.float32)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
     ids[:, : order.shape[1]], tops[:, : order.shape[1]] = order, np.take_along_axis(probabilities, order, axis=1)
-    return ClassAnswers(ids, tops)
+    return ClassPredictions(ids, tops)
 
 
-def with_rest_bin(answer: ClassAnswers, row: int, classes: list[int]) -> list[float]:
+def with_rest_bin(prediction: ClassPredictions, row: int, classes: list[int]) -> list[float]:
     """The stored probability of each class, 0 where it isn't listed, and the rest."""
-    listed = dict(zip(answer.top_ids[row].tolist(), answer.top_probs[row].astype(float).tolist(), strict=True))
-    return [listed.get(c, 0.0) for c in classes] + [max(0.0, 1 - answer.top_probs[row].astype(float).sum())]
+    listed = dict(zip(prediction.top_ids[row].tolist(), prediction.top_probs[row].astype(float).tolist(), strict=True))
+    return [listed.get(c, 0.0) for c in classes] + [max(0.0, 1 - prediction.top_probs[row].astype(float).sum())]
 
 
 @settings(max_examples=300, deadline=None)
@@ -47,7 +47,7 @@ def test_soft_consistency_is_scipys_distance_of_the_stored_probabilities(seed: i
     found = jensen_shannon(one, other)
     for row in range(4):
         union = [c for c in np.union1d(one.top_ids[row], other.top_ids[row]).tolist() if c >= 0]
-        p, q = (with_rest_bin(answer, row, union) for answer in (one, other))
+        p, q = (with_rest_bin(prediction, row, union) for prediction in (one, other))
         # The root of a rounding error of 1e-16 is 1e-8.
         assert found[row] == pytest.approx(1 - jensenshannon(p, q, base=2), abs=1e-7)
         # Documented bound: the part that isn't stored can't move the distance further than this.
@@ -57,16 +57,16 @@ def test_soft_consistency_is_scipys_distance_of_the_stored_probabilities(seed: i
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 1000))
-def test_equal_answers_score_exactly_one(seed: int, classes: int) -> None:
-    answer = stored(np.random.default_rng(seed).dirichlet(np.full(classes, 0.3), 20))
-    assert (jensen_shannon(answer, answer) == 1.0).all()
+def test_equal_predictions_score_exactly_one(seed: int, classes: int) -> None:
+    prediction = stored(np.random.default_rng(seed).dirichlet(np.full(classes, 0.3), 20))
+    assert (jensen_shannon(prediction, prediction) == 1.0).all()
 
 
-def test_soft_consistency_of_disjoint_and_short_answers() -> None:
-    one = ClassAnswers(np.array([[0, 1, -1, -1, -1]], np.int32), np.array([[0.5, 0.5, 0, 0, 0]], np.float32))
-    other = ClassAnswers(np.array([[2, 3, -1, -1, -1]], np.int32), np.array([[0.9, 0.1, 0, 0, 0]], np.float32))
+def test_soft_consistency_of_disjoint_and_short_predictions() -> None:
+    one = ClassPredictions(np.array([[0, 1, -1, -1, -1]], np.int32), np.array([[0.5, 0.5, 0, 0, 0]], np.float32))
+    other = ClassPredictions(np.array([[2, 3, -1, -1, -1]], np.int32), np.array([[0.9, 0.1, 0, 0, 0]], np.float32))
     assert jensen_shannon(one, other)[0] == pytest.approx(0, abs=1e-9)
-    nearer = ClassAnswers(np.array([[1, 0, -1, -1, -1]], np.int32), np.array([[0.6, 0.4, 0, 0, 0]], np.float32))
+    nearer = ClassPredictions(np.array([[1, 0, -1, -1, -1]], np.int32), np.array([[0.6, 0.4, 0, 0, 0]], np.float32))
     assert 0.9 < jensen_shannon(one, nearer)[0] < 1
 
 
@@ -78,8 +78,8 @@ def boxes(*found: tuple[float, float, float, float, float]) -> Detections:
 
 def test_soft_v1_takes_ap75_of_detectors() -> None:
     truth = Annotations(40, 40, np.array([[0.0, 0, 20, 20]]), np.array([1]), np.array([False]), [(0, 0, 20, 20)])
-    answers = {"original": boxes((0, 0, 20, 20, 0.9)), "x": boxes((0, 0, 20, 16, 0.9)), "y": boxes((0, 0, 20, 13, 0.9))}
-    table = responses_table("det", [Answer("a", name, answer) for name, answer in answers.items()])
+    predictions = {"original": boxes((0, 0, 20, 20, 0.9)), "x": boxes((0, 0, 20, 16, 0.9)), "y": boxes((0, 0, 20, 13, 0.9))}
+    table = responses_table("det", [Prediction("a", name, prediction) for name, prediction in predictions.items()])
     sources = {"a": SourceImage("a", Path("a.png"), truth=truth)}
     for recipe, expected in (("miqd_v1", [1, 0.7, 0.4]), ("soft_v1", [1, 1, 0])):
         rows = score_responses("det", table, sources, RECIPES[recipe]).to_pylist()
@@ -89,8 +89,8 @@ def test_soft_v1_takes_ap75_of_detectors() -> None:
 
 
 def cls_scores(recipe: Recipe, degraded: tuple[float, ...]) -> list[dict]:
-    answers = {"original": (0.7, 0.2, 0.1), "x": degraded}
-    rows = [Answer("a", n, Classification(np.array(p, np.float32)), label=1) for n, p in answers.items()]
+    predictions = {"original": (0.7, 0.2, 0.1), "x": degraded}
+    rows = [Prediction("a", n, Classification(np.array(p, np.float32)), label=1) for n, p in predictions.items()]
     return score_responses(
         "cls", responses_table("cls", rows), {"a": SourceImage("a", Path("a.png"), ClassLabel(1))}, recipe
     ).to_pylist()
@@ -221,14 +221,14 @@ def test_faulty_own_functions_are_refused(own_module: str, function: str, messag
         cls_scores(recipe, (0.2, 0.7, 0.1))
 
 
-def test_fingerprint_follows_every_field_and_the_source_of_own_functions(own_module: str) -> None:
+def test_content_hash_follows_every_field_and_the_source_of_own_functions(own_module: str) -> None:
     base = Recipe(name="x", version=1)
     changes = [{"name": "y"}, {"version": 2}, {"class_consistency": "jensen_shannon"}, {"detection_score": "ap75"}]
     changes += [{"reference_score": 0.4}, {"composite_consistency": 0.6}, {"class_consistency": f"{own_module}:half"}]
-    prints = [base.fingerprint(), *(base.model_copy(update=change).fingerprint() for change in changes)]
+    prints = [base.content_hash(), *(base.model_copy(update=change).content_hash() for change in changes)]
     assert len(set(prints)) == len(prints)
     edit(own_module, OWN.replace("0.5", "0.4"))
-    assert base.model_copy(update=changes[-1]).fingerprint() != prints[-1]
+    assert base.model_copy(update=changes[-1]).content_hash() != prints[-1]
 
 
 @pytest.mark.parametrize(("value", "message"), [("RECIPE", None), ("OTHER", "must name a Recipe"), ("NONE", "can't be")])

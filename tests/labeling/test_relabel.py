@@ -33,7 +33,7 @@ def test_another_recipe_needs_neither_model_nor_checkpoint(miqd, data: DataSet, 
     log.unlink()
     soft = miqd("label", "--task", "cls", "--run", run, "--recipe", "soft_v1")
     assert soft.code == 0, soft.err
-    assert "0 images to look at" in soft.out
+    assert "0 inferences to run" in soft.out
     assert not log.exists(), "a model was asked"
     assert {row["recipe"] for row in labels(out, "cls")} == {"soft_v1"}
     assert any(0 < row["consistency_mean"] < 1 for row in labels(out, "cls"))
@@ -87,7 +87,7 @@ def test_every_labels_part_holds_the_recipe(miqd, run_file: Path, tmp_path: Path
     for part in (tmp_path / "out/labels/task=det").glob("*"):
         footer = read_footer(RunFolder(str(part.parent)), part.name)
         assert footer is not None
-        assert footer.lineage.recipe == get_recipe("soft_v1").fingerprint()
+        assert footer.lineage.recipe == get_recipe("soft_v1").content_hash()
         assert footer.extra["recipe"] == get_recipe("soft_v1").model_dump()
 
 
@@ -129,7 +129,7 @@ def test_measured_weight_of_zero_is_refused_and_nothing_is_lost(miqd, data: Data
     result = miqd("label", "--task", "cls", "--run", run, "--set", "weights=measured")
     assert result.code == 1 and "'wrong' has the weight 0.0" in result.err
     uniform = miqd("label", "--task", "cls", "--run", run, "--set", "weights=uniform")
-    assert uniform.code == 0 and "0 images to look at" in uniform.out
+    assert uniform.code == 0 and "0 inferences to run" in uniform.out
 
 
 @pytest.mark.parametrize("weights", ["metric", "measured", "uniform"])

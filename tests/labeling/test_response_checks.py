@@ -32,7 +32,7 @@ def mask(*box: int, height: int = HEIGHT, width: int = WIDTH) -> bytes:
 
 def rows(task: str) -> list[dict[str, Any]]:
     """Good responses of two sources."""
-    answers: list[dict[str, Any]] = []
+    responses: list[dict[str, Any]] = []
     for source_id in ("a", "b"):
         for name in sorted(NAMES):
             row: dict[str, Any] = {"source_id": source_id, "degradation": name}
@@ -44,12 +44,12 @@ def rows(task: str) -> list[dict[str, Any]]:
                 row |= {"boxes": [[0.0, 0.0, 20.0, 20.0], [5.5, 1.0, 60.0, 40.0]], "scores": [1.0, 0.25]}
             if task in ("ins", "seg"):
                 row |= {"masks": [mask(0, 0, 20, 20), mask(30, 1, 60, 40)]}
-            answers.append(row)
-    return answers
+            responses.append(row)
+    return responses
 
 
-def check(task: str, answers: list[dict[str, Any]]) -> None:
-    table = pa.Table.from_pylist(answers, schema=RESPONSES[task])
+def check(task: str, responses: list[dict[str, Any]]) -> None:
+    table = pa.Table.from_pylist(responses, schema=RESPONSES[task])
     check_responses(task, table, {"a": (HEIGHT, WIDTH), "b": (HEIGHT, WIDTH)}, NAMES)
 
 
@@ -99,10 +99,10 @@ PROBLEMS: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("task", "change", "message"), PROBLEMS)
 def test_bad_row_is_named(task: str, change: dict[str, Any], message: str) -> None:
-    answers = rows(task)
-    answers[4] |= change
+    responses = rows(task)
+    responses[4] |= change
     with pytest.raises(InvalidResponsesError, match=f"^row 4 \\(source .*{message}"):
-        check(task, answers)
+        check(task, responses)
 
 
 def test_other_columns_are_refused() -> None:
@@ -121,9 +121,9 @@ def rewrite(part: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
     footer = read_footer(folder, name)
     assert footer is not None
     table = read_part(folder, name)
-    answers = table.to_pylist()
-    change(answers)
-    write_part(folder, name, pa.Table.from_pylist(answers, schema=table.schema), footer.lineage)
+    responses = table.to_pylist()
+    change(responses)
+    write_part(folder, name, pa.Table.from_pylist(responses, schema=table.schema), footer.lineage)
 
 
 def test_bad_part_costs_only_itself_and_is_tried_again(miqd, run_file: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_bad_part_costs_only_itself_and_is_tried_again(miqd, run_file: Path, tmp
     part = out / "responses/task=det/model=blobs/part-00001.parquet"
     stored = part.read_bytes()
     # One more row, so that the scores that are there are out of date.
-    rewrite(part, lambda answers: answers.append(answers[3] | {"scores": [2.0] * len(answers[3]["scores"])}))
+    rewrite(part, lambda responses: responses.append(responses[3] | {"scores": [2.0] * len(responses[3]["scores"])}))
     result = miqd("label", "--task", "det", "--run", run_file)
     assert result.code == 2
     failed = miqd("status", "--run", run_file, "--failed")

@@ -1,4 +1,4 @@
-"""Scores and labels on answers made by hand."""
+"""Scores and labels on predictions made by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.labeling.scoring import score_responses
 from miqd_builder.responses import Classification, Detections, Segmentation, decode_masks, encode_masks
 from miqd_builder.sources import Annotations, ClassLabel, SourceImage
-from miqd_builder.tables.responses import Answer, iterate_detections, responses_table
+from miqd_builder.tables.responses import Prediction, iterate_detections, responses_table
 from miqd_builder.tables.schema import SCORES, VARIANTS
 
 RECIPE = get_recipe("miqd_v1")
@@ -30,10 +30,10 @@ def detections(*found: tuple[float, float, float, float, float]) -> Detections:
     )
 
 
-def scores(truth: Annotations | None, **answers: Detections) -> dict[str, dict[str, float]]:
-    """Scores of one source's answers by degradation."""
+def scores(truth: Annotations | None, **predictions: Detections) -> dict[str, dict[str, float]]:
+    """Scores of one source's predictions by degradation."""
     source = SourceImage("a", Path("a.png"), truth=truth)
-    table = responses_table("det", [Answer("a", name, response) for name, response in answers.items()])
+    table = responses_table("det", [Prediction("a", name, response) for name, response in predictions.items()])
     return {row["degradation"]: row for row in score_responses("det", table, {"a": source}, RECIPE).to_pylist()}
 
 
@@ -73,32 +73,32 @@ def test_detectors_never_decode_the_outlines_of_the_truth() -> None:
     """Outlines cost more than all boxes of a run; a malformed one is no reason to fail a detector."""
     source = SourceImage("a", Path("a.png"), replace(TRUTH, outlines=[[[1.0, 2.0]]]))
     found = detections((0, 0, 20, 20, 0.9))
-    table = responses_table("det", [Answer("a", "original", found)])
+    table = responses_table("det", [Prediction("a", "original", found)])
     assert score_responses("det", table, {"a": source}, RECIPE)["accuracy"].to_pylist() == [1]
     with_mask = replace(found, masks=encode_masks(np.ones((1, 40, 40), bool)))
     with pytest.raises(UnreadableImageError, match="malformed segmentation"):
-        score_responses("ins", responses_table("ins", [Answer("a", "original", with_mask)]), {"a": source}, RECIPE)
+        score_responses("ins", responses_table("ins", [Prediction("a", "original", with_mask)]), {"a": source}, RECIPE)
 
 
 def test_truth_of_another_task_is_none() -> None:
-    """A class label says nothing of detections, and annotations say nothing of a classifier."""
+    """A class label is no ground truth for detections, nor are annotations for a classifier."""
     for truth, task, response in (
         (ClassLabel(2), "det", detections((0, 0, 20, 20, 0.9))),
         (TRUTH, "cls", Classification(np.array([0.2, 0.8], np.float32))),
         (TRUTH, "seg", Segmentation.from_map(np.zeros((40, 40), np.int32))),
     ):
-        table = responses_table(task, [Answer("a", "original", response)])
+        table = responses_table(task, [Prediction("a", "original", response)])
         row = score_responses(task, table, {"a": SourceImage("a", Path("a.png"), truth)}, RECIPE).to_pylist()[0]
         assert (row["consistency"], row["accuracy"]) == (1, None)
 
 
 def test_classification_scores_by_hand() -> None:
-    def answer(name: str, top: int) -> Answer:
+    def row(name: str, top: int) -> Prediction:
         p = np.full(6, 0.1, np.float32)
         p[top] = 0.5
-        return Answer("a", name, Classification(p), label=2)
+        return Prediction("a", name, Classification(p), label=2)
 
-    table = responses_table("cls", [answer("original", 3), answer("kept", 3), answer("right", 2), answer("wrong", 5)])
+    table = responses_table("cls", [row("original", 3), row("kept", 3), row("right", 2), row("wrong", 5)])
     assert table["target_prob"].to_pylist() == pytest.approx([0.1, 0.1, 0.5, 0.1])
     assert table["top_ids"].to_pylist()[0] == [3, 0, 1, 2, 4]
     rows = score_responses("cls", table, {"a": SourceImage("a", Path("a.png"), ClassLabel(2))}, RECIPE).to_pylist()
@@ -108,7 +108,7 @@ def test_classification_scores_by_hand() -> None:
 
 def test_responses_survive_the_table() -> None:
     given = [detections((1, 2, 3, 4, 0.5), (5, 6, 9, 9, 0.7)), detections(), detections((0, 0, 1, 1, 1.0))]
-    table = responses_table("det", [Answer("a", str(i), response) for i, response in enumerate(given)])
+    table = responses_table("det", [Prediction("a", str(i), response) for i, response in enumerate(given)])
     for expected, found in zip(given, iterate_detections(table), strict=True):
         np.testing.assert_array_equal(expected.boxes, found.boxes)
         np.testing.assert_array_equal(expected.scores, found.scores)
@@ -144,7 +144,7 @@ def test_missing_model_does_not_shift_the_mean() -> None:
     assert y["accuracy_mean"] is None and y["composite"] is None
 
 
-def test_model_without_an_answer_on_the_original_does_not_count() -> None:
+def test_model_without_a_prediction_on_the_original_does_not_count() -> None:
     """Else accuracy would be a mean over more models than consistency, and n_models could tell but one of them."""
     complete, orphan = model_scores(x=(1.0, 0.0)), model_scores(x=(0.0, 1.0))
     orphan = orphan.set_column(2, "consistency", pa.array([None], pa.float64()))
@@ -152,7 +152,7 @@ def test_model_without_an_answer_on_the_original_does_not_count() -> None:
     assert (row["n_models"], row["consistency_mean"], row["accuracy_mean"], row["composite"]) == (1, 1, 0, 0.5)
 
 
-def test_image_that_no_model_answered_has_empty_labels() -> None:
+def test_image_without_any_prediction_has_empty_labels() -> None:
     row = aggregate("cls", variants(["x"]), {"one": model_scores()}, {"one": 1.0}, RECIPE).to_pylist()[0]
     assert row["n_models"] == 0
     spread = [f"{measure}_{statistic}" for measure in ("consistency", "accuracy") for statistic in ("mean", "std", "weighted")]
@@ -160,7 +160,7 @@ def test_image_that_no_model_answered_has_empty_labels() -> None:
 
 
 def test_rows_of_several_sources_in_any_order() -> None:
-    answers = {
+    predictions = {
         ("a", "original"): detections((0, 0, 20, 20, 0.9)),
         ("b", "original"): detections((5, 5, 30, 30, 0.9)),
         ("a", "x"): detections((0, 0, 20, 13, 0.9)),
@@ -169,8 +169,8 @@ def test_rows_of_several_sources_in_any_order() -> None:
     sources = {i: SourceImage(i, Path(i), truth=TRUTH if i == "a" else None) for i in "ab"}
     tables = []
     for order in ([0, 1, 2, 3], [0, 2, 1, 3], [3, 2, 1, 0]):
-        keys = [list(answers)[i] for i in order]
-        table = responses_table("det", [Answer(*key, answers[key]) for key in keys])
+        keys = [list(predictions)[i] for i in order]
+        table = responses_table("det", [Prediction(*key, predictions[key]) for key in keys])
         rows = score_responses("det", table, sources, RECIPE).to_pylist()
         assert [(row["source_id"], row["degradation"]) for row in rows] == keys
         tables.append(sorted(rows, key=lambda row: (row["source_id"], row["degradation"])))

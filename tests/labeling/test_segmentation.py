@@ -16,17 +16,17 @@ from miqd_builder.labeling.segmenters import ReferenceMap, mean_iou, score_segme
 from miqd_builder.responses import Segmentation, encode_map, encode_masks
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.label_maps import LabelMap
-from miqd_builder.tables.responses import Answer, iterate_segmentations, responses_table
+from miqd_builder.tables.responses import Prediction, iterate_segmentations, responses_table
 
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 PAIRS = SIZES.flatmap(lambda size: st.tuples(*[arrays(np.int32, size, elements=st.integers(-1, 4))] * 2))
 
 
-def by_confusion_matrix(answer: np.ndarray, reference: np.ndarray) -> float:
+def by_confusion_matrix(prediction: np.ndarray, reference: np.ndarray) -> float:
     """mIoU over the reference's classes from the matrix of all pairs of classes; pixels of no class are the last column."""
     counted = reference >= 0
     matrix = np.zeros((5, 6), np.int64)
-    np.add.at(matrix, (reference[counted], answer[counted]), 1)
+    np.add.at(matrix, (reference[counted], prediction[counted]), 1)
     both = np.diag(matrix)
     wanted, found = matrix.sum(axis=1), matrix[:, :5].sum(axis=0)
     present = wanted > 0
@@ -36,19 +36,19 @@ def by_confusion_matrix(answer: np.ndarray, reference: np.ndarray) -> float:
 @settings(deadline=None)
 @given(PAIRS)
 def test_miou_is_that_of_a_confusion_matrix(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    answer, reference = pair
-    found = mean_iou(Segmentation.from_map(answer), ReferenceMap.of(Segmentation.from_map(reference)))
-    np.testing.assert_allclose(found, by_confusion_matrix(answer, reference), rtol=0, atol=1e-12)
+    prediction, reference = pair
+    found = mean_iou(Segmentation.from_map(prediction), ReferenceMap.of(Segmentation.from_map(reference)))
+    np.testing.assert_allclose(found, by_confusion_matrix(prediction, reference), rtol=0, atol=1e-12)
 
 
 @settings(deadline=None)
 @given(PAIRS)
 def test_a_map_survives_its_run_lengths_and_equals_itself_exactly(pair: tuple[np.ndarray, np.ndarray]) -> None:
     for classes in pair:
-        answer = Segmentation.from_map(classes)
-        np.testing.assert_array_equal(answer.to_map(), classes)
+        prediction = Segmentation.from_map(classes)
+        np.testing.assert_array_equal(prediction.to_map(), classes)
         if (classes >= 0).any():
-            assert mean_iou(answer, ReferenceMap.of(answer)) == 1.0
+            assert mean_iou(prediction, ReferenceMap.of(prediction)) == 1.0
 
 
 @settings(deadline=None)
@@ -63,9 +63,9 @@ def test_run_lengths_are_those_of_pycocotools(pair: tuple[np.ndarray, np.ndarray
 
 def test_example_by_hand() -> None:
     reference = np.array([[0, 0, 1, 1], [0, 0, 1, -1]])
-    answer = np.array([[0, 0, 1, 2], [0, 1, 1, 1]])
+    prediction = np.array([[0, 0, 1, 2], [0, 1, 1, 1]])
     # class 0: 3 of 4; class 1: both in 2, found 3 inside (one lies where nothing counts), wanted 3
-    assert mean_iou(Segmentation.from_map(answer), ReferenceMap.of(Segmentation.from_map(reference))) == (3 / 4 + 2 / 4) / 2
+    assert mean_iou(Segmentation.from_map(prediction), ReferenceMap.of(Segmentation.from_map(reference))) == (3 / 4 + 2 / 4) / 2
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_what_is_no_class_map_is_refused(classes: np.ndarray) -> None:
 
 
 def scored(folder: Path, maps: dict[str, np.ndarray], truth: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Scores of answers to one image, by degradation in the order of ``maps``."""
+    """Scores of predictions to one image, by degradation in the order of ``maps``."""
     label_map = None
     if truth is not None:
         Image.fromarray(truth.astype(np.uint8)).save(folder / "a.png")
         label_map = LabelMap(folder / "a.png")
     source = SourceImage("a", folder / "a.jpg", label_map)
-    answers = [Answer("a", name, Segmentation.from_map(classes)) for name, classes in maps.items()]
-    return score_segmentations(responses_table("seg", answers), {"a": source})
+    predictions = [Prediction("a", name, Segmentation.from_map(classes)) for name, classes in maps.items()]
+    return score_segmentations(responses_table("seg", predictions), {"a": source})
 
 
 LEFT, ALL = np.array([[0, 0, 1, 1]]), np.array([[0, 0, 0, 0]])
@@ -114,7 +114,7 @@ def test_a_model_that_saw_nothing_is_consistent_with_seeing_nothing(tmp_path: Pa
 
 def test_responses_come_back_from_their_table() -> None:
     maps = [LEFT, NOTHING, np.arange(6, dtype=np.int32).reshape(3, 2)]
-    table = responses_table("seg", [Answer("a", str(i), Segmentation.from_map(m)) for i, m in enumerate(maps)])
+    table = responses_table("seg", [Prediction("a", str(i), Segmentation.from_map(m)) for i, m in enumerate(maps)])
     assert table.schema.field("category_ids").type == pa.list_(pa.int32())
     assert table.schema.field("masks").type == pa.list_(pa.binary())
     for found, classes in zip(iterate_segmentations(table), maps, strict=True):

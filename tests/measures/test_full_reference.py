@@ -104,7 +104,7 @@ def test_measures_are_added_later_without_asking_a_model_again(miqd: Miqd, run_f
         {p: p.read_bytes() for p in (out / "images").rglob("*.png")},
     )
     asked = miqd("label", "--task", "det", "--run", run_file, *ASKED)
-    assert asked.code == 0 and "blobs (python): 0 images to look at (2 of 2 parts done)" in asked.out
+    assert asked.code == 0 and "blobs (python): 0 inferences to run (2 of 2 parts done)" in asked.out
     assert columns(out)[-3:] == ["pixel_sha256", "ssim", "ms_ssim"]
     assert models == {t: part_bytes(out, t) for t in models}
     assert [pq.read_table(path) for path in sorted((out / "labels").rglob("*.parquet"))] == labels
@@ -157,9 +157,9 @@ def test_unknown_measure_is_refused(miqd: Miqd, run_file: Path) -> None:
     assert result.code == 1 and "full_reference" in result.err and "lpips" in result.err
 
 
-def test_fingerprint_joins_ssim(miqd: Miqd, zoo: Path, tmp_path: Path) -> None:
+def test_label_statistics_join_ssim(miqd: Miqd, zoo: Path, tmp_path: Path) -> None:
     run = write_run(tmp_path, make_data_set(tmp_path / "big", count=3, size=(64, 80)), zoo)
     miqd("label", "--task", "det", "--run", run, "--set", "full_reference=[ssim]")
-    result = miqd("audit", "--fingerprint", "--resamples", 10, "--run", run)
+    result = miqd("audit", "--label-statistics", "--resamples", 10, "--run", run)
     line = next(line for line in result.out.splitlines() if "SRCC(SSIM" in line)
     assert line.split()[2] != "-" and "No SSIM" not in result.out

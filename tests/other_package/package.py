@@ -72,7 +72,7 @@ def mask(config, source, image):
     return mask
 
 
-def fingerprint(config, source):
+def content_hash(config, source):
     return f"left {config.options['columns']}"
 '''
 

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from miqd_builder import registry
-from miqd_builder.audit.statistics import labels_table
+from miqd_builder.audit.statistics import stored_labels
 from miqd_builder.errors import ConfigError
 from miqd_builder.store.folder import RunFolder
 from tests.conftest import ROOT, Outcome
@@ -91,7 +91,7 @@ def pixels(file: Path) -> np.ndarray:
 
 def test_a_run_with_one_of_each(installed: Installed) -> None:
     installed.miqd("label", "--task", "cls", "--run", "run.yaml")
-    rows = labels_table(RunFolder(str(installed.folder / "out")), "cls").to_pylist()
+    rows = stored_labels(RunFolder(str(installed.folder / "out")), "cls").to_pylist()
     assert [(row["source_id"], row["degradation"]) for row in rows] == [(i, n) for i in ("day", "night") for n in NAMES]
     seen = set()
     for row in rows:
@@ -125,7 +125,7 @@ def test_a_run_with_one_of_each(installed: Installed) -> None:
             assert np.array_equal(pixels(to / f"degraded/{name}/{source_id}.png"), pixels(stored))
 
     installed.miqd("import", "to", "--format", "theirs", "--out", "back")
-    back = labels_table(RunFolder(str(installed.folder / "back")), "cls").to_pylist()
+    back = stored_labels(RunFolder(str(installed.folder / "back")), "cls").to_pylist()
     assert [(row["source_id"], row["degradation"], row["composite"]) for row in back] == written
     assert {(row["recipe"], row["accuracy_weighted"]) for row in back} == {("published", None)}
     assert [row["region"] for row in back] == ["uniform", "uniform", "uniform", "background"] * 2

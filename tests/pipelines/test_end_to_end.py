@@ -90,7 +90,7 @@ def test_second_run_computes_nothing_and_changes_no_byte(miqd, run_file: Path, t
     before = {t: part_bytes(tmp_path / "out", t) for t in ("variants", "responses", "scores", "labels")}
     again = miqd("label", "--task", "det", "--run", run_file)
     assert again.code == 0
-    assert "0 images to look at (2 of 2 parts done)" in again.out
+    assert "0 inferences to run (2 of 2 parts done)" in again.out
     assert before == {t: part_bytes(tmp_path / "out", t) for t in before}
 
 
@@ -141,8 +141,8 @@ def test_new_model_costs_only_itself(miqd, data: DataSet, tmp_path: Path) -> Non
     added = write_zoo(tmp_path / "more.yaml", [toy_entry("new", "cls", "brightness", gain=0.5)])
     plan = ("label", "--task", "cls", "--run", run, "--set", f"zoo=['{zoo}', '{added}']")
     dry = miqd(*plan, "--dry-run")
-    assert "old (python): 0 images to look at (2 of 2 parts done)" in dry.out
-    assert "new (python): 124 images to look at (0 of 2 parts done)" in dry.out
+    assert "old (python): 0 inferences to run (2 of 2 parts done)" in dry.out
+    assert "new (python): 124 inferences to run (0 of 2 parts done)" in dry.out
     done = miqd(*plan)
     assert done.code == 0
     assert sum(map(int, log.read_text().split())) == seen

@@ -1,4 +1,4 @@
-"""The three models of docs/extend.md, each added to a finished run: only the new one looks, and it counts in the labels."""
+"""The three models of docs/extend.md, each added to a finished run: only the new one is run, and it counts in the labels."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_model_joins_a_finished_run(miqd, data: DataSet, tmp_path: Path, monke
 
     mine = write_zoo(tmp_path / "my_zoo.yaml", [entry])
     command = ("label", "--task", task, "--run", run, "--set", f"zoo=['{finished}', '{mine}']")
-    assert f"{name} ({entry['backend']}): {IMAGES * (DEGRADATIONS + 1)} images to look at" in miqd(*command, "--dry-run").out
+    assert f"{name} ({entry['backend']}): {IMAGES * (DEGRADATIONS + 1)} inferences to run" in miqd(*command, "--dry-run").out
     result = miqd(*command)
     assert result.code == 0, result.out + result.err
 
@@ -97,25 +97,25 @@ def test_a_model_joins_a_finished_run(miqd, data: DataSet, tmp_path: Path, monke
     assert len(labels) == IMAGES * DEGRADATIONS and {row["n_models"] for row in labels} == {2}
 
 
-def test_precision_is_a_part_of_the_answers(miqd, data: DataSet, tmp_path: Path) -> None:
+def test_precision_is_part_of_the_content_hash(miqd, data: DataSet, tmp_path: Path) -> None:
     """Another precision is computed again and recorded; a back end that knows one only is left alone."""
     (tmp_path / "weights").mkdir()
     zoo = write_zoo(tmp_path / "zoo.yaml", [timm_model(tmp_path), toy_entry("toy", "cls", "brightness")])
     run = write_run(tmp_path, data, zoo, degradations=["darkness_1"], weights="uniform")
     out = tmp_path / "out-cls"
-    answers, footers = {}, {}
+    predictions, footers = {}, {}
     for precision in ("float32", "bfloat16"):
         command = ("label", "--task", "cls", "--run", run, "--set", f"precision={precision}")
         plan = miqd(*command, "--dry-run").out
         assert miqd(*command).code == 0
         part = "responses/task=cls/model={}/part-00000.parquet"
         footers[precision] = {m: read_footer(RunFolder(str(out)), part.format(m)) for m in ("my_mobilenet", "toy")}
-        answers[precision] = [row["top_probs"] for row in rows(out, "responses/task=cls/model=my_mobilenet/*")]
-    assert "my_mobilenet (timm, bfloat16): 8 images to look at" in plan
-    assert "toy (python, float32): 0 images to look at" in plan
-    assert answers["float32"] != answers["bfloat16"]
+        predictions[precision] = [row["top_probs"] for row in rows(out, "responses/task=cls/model=my_mobilenet/*")]
+    assert "my_mobilenet (timm, bfloat16): 8 inferences to run" in plan
+    assert "toy (python, float32): 0 inferences to run" in plan
+    assert predictions["float32"] != predictions["bfloat16"]
     one, other = footers["float32"], footers["bfloat16"]
-    assert one["my_mobilenet"].fingerprint != other["my_mobilenet"].fingerprint
+    assert one["my_mobilenet"].content_hash != other["my_mobilenet"].content_hash
     assert one["my_mobilenet"].extra == {"precision": "float32"}
     assert other["my_mobilenet"].extra == {"precision": "bfloat16"}
     assert one["toy"] == other["toy"] and one["toy"].extra == {"precision": "float32"}

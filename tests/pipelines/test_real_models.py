@@ -21,7 +21,7 @@ def rows(folder: Path, pattern: str) -> list[dict]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_demo_slice(miqd, tmp_path: Path, task: str) -> None:
-    """Uniform degradations of one scene: all models of the task answer, mild ones change little, severe ones much."""
+    """Uniform degradations of one scene: all models of the task predict, mild ones change little, severe ones much."""
     result = miqd(
         "label", "--task", task, "--run", ROOT / "pipelines/demo.yaml", "--out", tmp_path, "--limit", 1, *INLINE,
         "--set", "degradations=['jpeg_compression_?', 'defocus_blur_?', 'gaussian_noise_?', 'darkness_?']",

@@ -90,15 +90,15 @@ def test_scores_are_those_of_the_stored_maps(miqd, seg_run: Path, labels: Path, 
     """mIoU computed anew from the responses table and the label PNGs, pixel by pixel."""
     miqd("label", "--task", "seg", "--run", seg_run)
     for model in ("colours", "pure_colours"):
-        answers = {
+        predictions = {
             (r["source_id"], r["degradation"]): Segmentation(r["height"], r["width"], r["category_ids"], r["masks"]).to_map()
             for r in read(tmp_path / "out", f"responses/task=seg/model={model}/*")
         }
         scores = read(tmp_path / "out", f"scores/task=seg/model={model}/*")
-        assert len(scores) == len(answers) == 4 * 6
+        assert len(scores) == len(predictions) == 4 * 6
         for row in scores:
-            found = answers[row["source_id"], row["degradation"]]
-            own = answers[row["source_id"], "original"]
+            found = predictions[row["source_id"], row["degradation"]]
+            own = predictions[row["source_id"], "original"]
             assert row["consistency"] == pytest.approx(miou(found, own), abs=1e-12)
             assert row["consistency"] == 1.0 or row["degradation"] != "original"
             png = labels / f"{row['source_id']}.png"

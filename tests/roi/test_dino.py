@@ -10,7 +10,7 @@ from scipy.special import erf
 
 from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError
-from miqd_builder.roi import check_roi, roi_fingerprint, roi_mask
+from miqd_builder.roi import check_roi, roi_hash, roi_mask
 from miqd_builder.roi import self_attention as dino
 from miqd_builder.sources import SourceImage, SourceSet
 from tests.conftest import DataSet, write_run
@@ -145,11 +145,11 @@ def test_the_grid_keeps_the_aspect_ratio(monkeypatch: pytest.MonkeyPatch) -> Non
     assert dino.grid_size(1, 5000, 16)[0] == 1
 
 
-def test_the_fingerprint_follows_the_weights(weights: Path, config: RoiConfig, tmp_path: Path) -> None:
+def test_the_content_hash_follows_the_weights(weights: Path, config: RoiConfig, tmp_path: Path) -> None:
     moved = tmp_path / "moved.safetensors"
     moved.write_bytes(weights.read_bytes())
     other = write_weights(tmp_path / "other.safetensors", seed=1)
-    prints = [roi_fingerprint(RoiConfig(kind="dino", path=file), source(picture(8, 8))) for file in (weights, moved, other)]
+    prints = [roi_hash(RoiConfig(kind="dino", path=file), source(picture(8, 8))) for file in (weights, moved, other)]
     assert prints[0] == prints[1] != prints[2] and prints[0].startswith("dino 1 ")
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from miqd_builder import registry
 from miqd_builder.config import RoiConfig, SourceConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
-from miqd_builder.roi import check_roi, roi_fingerprint, roi_mask, spectral_residual
+from miqd_builder.roi import check_roi, roi_hash, roi_mask, spectral_residual
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from tests.conftest import DataSet
 
@@ -41,9 +41,9 @@ def test_mask_files(sources: SourceSet, tmp_path: Path) -> None:
     wanted[5:20, 7:30] = 255
     Image.fromarray(wanted).save(tmp_path / "scene_0_binary_mask.png")
     np.testing.assert_array_equal(roi_mask(config, source, source.read()), wanted)
-    before = roi_fingerprint(config, source)
+    before = roi_hash(config, source)
     Image.fromarray(255 - wanted).save(tmp_path / "scene_0_binary_mask.png")
-    assert roi_fingerprint(config, source) != before
+    assert roi_hash(config, source) != before
     Image.fromarray(wanted[:10]).save(tmp_path / "scene_0_binary_mask.png")
     with pytest.raises(UnreadableImageError, match="is 64x10 pixels, its image 64x48"):
         roi_mask(config, source, source.read())
@@ -103,8 +103,8 @@ class OtherKind:
     def mask(self, config: RoiConfig, source: SourceImage, image: np.ndarray) -> np.ndarray:
         return config.options["mask"]
 
-    def fingerprint(self, config: RoiConfig, source: SourceImage) -> str:
-        return config.options.get("fingerprint", "1")
+    def content_hash(self, config: RoiConfig, source: SourceImage) -> str:
+        return config.options.get("content_hash", "1")
 
 
 OTHER = OtherKind()
@@ -123,9 +123,9 @@ def test_a_kind_of_another_package(sources: SourceSet) -> None:
     config, source = RoiConfig(kind="other", options={"mask": FULL}), sources.images[0]
     check_roi(config, sources)
     assert roi_mask(config, source, source.read()) is FULL
-    assert roi_fingerprint(config, source) == "other 1"
-    with pytest.raises(ConfigError, match="ROI kind 'other' returned the fingerprint 3: expected a text"):
-        roi_fingerprint(RoiConfig(kind="other", options={"fingerprint": 3}), source)
+    assert roi_hash(config, source) == "other 1"
+    with pytest.raises(ConfigError, match="ROI kind 'other' returned the content hash 3: expected a text"):
+        roi_hash(RoiConfig(kind="other", options={"content_hash": 3}), source)
 
 
 @pytest.mark.usefixtures("_other_package")

@@ -76,13 +76,13 @@ def test_a_truncated_png_is_refused(tmp_path: Path) -> None:
         LabelMap(tmp_path / "a.png").read(2, 3)
 
 
-def test_the_fingerprint_follows_content_and_classes(tmp_path: Path) -> None:
+def test_the_content_hash_follows_content_and_classes(tmp_path: Path) -> None:
     one = write(tmp_path / "a.png", Image.fromarray(VALUES))
-    prints = [one.fingerprint(), LabelMap(one.path, (1, 2)).fingerprint()]
+    prints = [one.content_hash(), LabelMap(one.path, (1, 2)).content_hash()]
     write(tmp_path / "a.png", Image.fromarray(VALUES + 1))
-    prints.append(one.fingerprint())
+    prints.append(one.content_hash())
     one.path.unlink()
-    prints.append(one.fingerprint())
+    prints.append(one.content_hash())
     assert len(set(prints)) == 4
 
 

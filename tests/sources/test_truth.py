@@ -1,4 +1,4 @@
-"""Kinds of ground truth: what they serve, when masks are decoded, and fingerprints that stay."""
+"""Kinds of ground truth: what they serve, when masks are decoded, and content hashes that stay the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pycocotools import mask as coco_mask
 from miqd_builder.config import RoiConfig, SourceConfig
 from miqd_builder.errors import UnreadableImageError
 from miqd_builder.responses import decode_masks, encode_masks
-from miqd_builder.roi import roi_fingerprint, roi_mask
+from miqd_builder.roi import roi_hash, roi_mask
 from miqd_builder.sources import Annotations, ClassLabel, LabelMap, SourceImage, SourceSet, open_source, truth
 from miqd_builder.sources.outlines import mask_counts
 from miqd_builder.tasks import TASKS
@@ -50,21 +50,21 @@ def test_truth_is_given_only_to_the_tasks_that_it_serves(known: Any, tasks: tupl
     assert all(image.truth_for(task) is known for task in tasks)
 
 
-def test_fingerprints_stay_as_they_were() -> None:
+def test_content_hashes_stay_as_they_were() -> None:
     """Golden values of version 0.1: other ones would throw away the scores and images of every run folder."""
     annotated = open_source(SourceConfig(kind="coco", images=DEMO / "images", annotations=DEMO / "annotations.json")).images[0]
     labelled = open_source(SourceConfig(kind="imagenet", images=DEMO / "images", labels=DEMO / "labels.csv")).images[0]
     bare = SourceImage("a", Path("a.png"))
-    assert annotated.truth_fingerprint() == "ad08047475f79f834a639051b3e6cf2e37121e2d85148b9331881d7e405519fe"
-    assert labelled.truth_fingerprint() == "27263fa9ac41b1f526a46269976b97c89c351ebb1aceae8752fa718f59b516ec"
-    assert bare.truth_fingerprint() == "2a2701cd60aa7978e8eefdd5e0dab3e02afb4cc0f6c8b10ef4278f04e951cae5"
+    assert annotated.truth_hash() == "ad08047475f79f834a639051b3e6cf2e37121e2d85148b9331881d7e405519fe"
+    assert labelled.truth_hash() == "27263fa9ac41b1f526a46269976b97c89c351ebb1aceae8752fa718f59b516ec"
+    assert bare.truth_hash() == "2a2701cd60aa7978e8eefdd5e0dab3e02afb4cc0f6c8b10ef4278f04e951cae5"
     roi = [RoiConfig(kind="annotations"), RoiConfig(kind="saliency"), RoiConfig(kind="masks", path=DEMO / "masks")]
-    assert [roi_fingerprint(config, annotated) for config in roi] == [
+    assert [roi_hash(config, annotated) for config in roi] == [
         "annotations 0b3086420b5bba02bb80ff1676de77921c52cc86941162a53de54798db9b3ab7",
         "saliency 1",
         "masks e5ab95f45c7ae1455a03b236b0394295fd4543ea831993864c78cbe0bc30672a",
     ]
-    assert roi_fingerprint(roi[0], bare) == "annotations "
+    assert roi_hash(roi[0], bare) == "annotations "
 
 
 def test_masks_are_decoded_once_and_only_when_asked_for(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_masks_are_decoded_once_and_only_when_asked_for(data: DataSet, monkeypat
     assert boxes.scores.tolist() == [1, 1, 1] and boxes.boxes.dtype == np.float64 and boxes.crowd is not None
     found = known.detections(masks=True)
     assert len(calls) == 3 and found.masks == known.masks
-    sources.images[0].read(), sources.images[0].truth_fingerprint(), known.masks
+    sources.images[0].read(), sources.images[0].truth_hash(), known.masks
     assert len(calls) == 3
     sources.images[3].read()
     assert len(calls) == 3
@@ -107,7 +107,7 @@ MALFORMED: list[Any] = [
 
 @pytest.mark.parametrize("segmentation", MALFORMED, ids=str)
 def test_a_malformed_segmentation_costs_only_its_image(data: DataSet, segmentation: Any) -> None:
-    before = coco(data).images[0].truth_fingerprint()
+    before = coco(data).images[0].truth_hash()
     sources = coco(data, segmentation)
     image, other = sources.images[:2]
     message = r"Annotation 1 of image 'scene_0\.png' has a malformed segmentation \(.+\): correct or remove it"
@@ -118,7 +118,7 @@ def test_a_malformed_segmentation_costs_only_its_image(data: DataSet, segmentati
         roi_mask(RoiConfig(kind="annotations"), image, other.read())
     known = image.truth_for("det")
     assert known is not None and len(known.detections(masks=False).boxes) == 3
-    assert image.truth_fingerprint() == image.truth_fingerprint() != before
+    assert image.truth_hash() == image.truth_hash() != before
 
 
 def test_an_object_without_outline_gets_its_box(data: DataSet) -> None:
@@ -154,4 +154,4 @@ def test_polygons_are_encoded_as_pycocotools_does(polygons: list[list[float]]) -
 def test_annotations_can_be_sent_to_another_process(data: DataSet) -> None:
     image = coco(data).images[0]
     again = pickle.loads(pickle.dumps(image))
-    assert again.truth_fingerprint() == image.truth_fingerprint()
+    assert again.truth_hash() == image.truth_hash()

@@ -64,8 +64,8 @@ def test_each_footer_is_read_once(folder: RunFolder, reads: Counter[str]) -> Non
     assert reads == dict.fromkeys(NAMES, 1)
     for name, stamp in stamps.items():
         footer = read_footer(folder, name)
-        assert footer is not None and (footer.fingerprint, footer.rows, footer.complete) == (
-            stamp.fingerprint,
+        assert footer is not None and (footer.content_hash, footer.rows, footer.complete) == (
+            stamp.content_hash,
             stamp.rows,
             stamp.complete,
         )
@@ -110,7 +110,7 @@ def test_a_part_that_changed_is_read_whatever_the_index_says(local: RunFolder) -
     stamps = indexed(local)
     path = Path(local.path(NAMES[0]))
     times, data = path.stat(), path.read_bytes()
-    old, new = stamps[NAMES[0]].fingerprint.encode(), b"0" * 32
+    old, new = stamps[NAMES[0]].content_hash.encode(), b"0" * 32
     assert old in data
     path.write_bytes(data.replace(old, new))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))

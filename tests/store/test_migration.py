@@ -45,7 +45,7 @@ def to_layout_1(out: Path) -> None:
         psnrs = read_candidates(folder, part)
         psnrs["scene_0" if part == 0 else "scene_2"]["darkness"][0] = math.inf
         metadata = {
-            "miqd.fingerprint": footer.fingerprint,
+            "miqd.fingerprint": footer.content_hash,
             "miqd.inputs": footer.lineage_json.decode(),
             "miqd.complete": "true",
             "miqd.extra": json.dumps({"candidate_psnrs": psnrs}, sort_keys=True, separators=(",", ":")),
@@ -77,7 +77,7 @@ def test_the_next_run_migrates_and_computes_nothing(miqd, run_file: Path, out: P
     stored = candidates_of_layout_1(out)
     assert problems(out) == {} and miqd("status", "--out", out).code == 0
     result = miqd("label", "--task", "det", "--run", run_file)
-    assert result.code == 0 and "0 to render" in result.out and "0 images to look at" in result.out
+    assert result.code == 0 and "0 to render" in result.out and "0 inferences to run" in result.out
     folder = RunFolder(str(out))
     assert [read_candidates(folder, part) for part in range(2)] == stored
     now = contents(out)

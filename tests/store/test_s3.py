@@ -92,7 +92,7 @@ def test_every_command_with_the_bytes_of_a_local_run(miqd, run: Path, bucket: st
         assert miqd(command, "--out", url).code == 0, command
     assert RunFolder(url).exists("report/index.html") and not RunFolder(url).exists(NAME)
     again = miqd("label", "--task", "det", "--run", run, "--out", url)
-    assert "0 images to look at (2 of 2 parts done)" in again.out
+    assert "0 inferences to run (2 of 2 parts done)" in again.out
 
 
 def test_resume_of_a_run_that_lost_a_part(miqd, run: Path, bucket: str) -> None:
@@ -102,7 +102,7 @@ def test_resume_of_a_run_that_lost_a_part(miqd, run: Path, bucket: str) -> None:
     for name in ("labels/task=det/part-00001.parquet", "responses/task=det/model=blobs/part-00000.parquet"):
         folder.remove(name)
     plan = miqd("label", "--task", "det", "--run", run, "--out", bucket, "--dry-run")
-    assert "blobs (python): 8 images to look at (1 of 2 parts done)" in plan.out
+    assert "blobs (python): 8 inferences to run (1 of 2 parts done)" in plan.out
     assert miqd("label", "--task", "det", "--run", run, "--out", bucket).code == 0
     assert contents(bucket) == before
 

@@ -17,8 +17,8 @@ from miqd_builder.errors import ConfigError, StaleCodeError
 from miqd_builder.zoo.backends import BACKENDS, backend_of
 from miqd_builder.zoo.build import build, precision_of
 from miqd_builder.zoo.catalog import load_zoo
+from miqd_builder.zoo.content_hash import entry_hash
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.fingerprint import fingerprint
 
 BACKEND = """
 from miqd_builder.zoo.backends import Backend
@@ -80,27 +80,27 @@ def test_a_back_end_of_another_package_builds_models(installed: Path) -> None:
     (installed / "zoo.yaml").write_text("models: [{name: m, task: cls, backend: constant, config: model.toml}]")
     (mine,) = load_zoo([installed / "zoo.yaml"])
     assert mine.config_file == installed / "model.toml" and precision_of(mine, "bfloat16") == "bfloat16"
-    answer = build(mine, expected=fingerprint(mine)).predict([np.zeros((2, 2, 3), np.uint8)])[0]
-    assert answer.probabilities.tolist() == [0.25, 0.75]
+    prediction = build(mine, expected=entry_hash(mine)).predict([np.zeros((2, 2, 3), np.uint8)])[0]
+    assert prediction.probabilities.tolist() == [0.25, 0.75]
 
 
 def test_the_source_of_its_adapter_and_its_config_count(installed: Path) -> None:
     config, adapter = installed / "model.toml", installed / "reg_adapter.py"
     config.write_text("a = 1")
     mine = entry("constant", config=str(config))
-    prints = [fingerprint(mine)]
+    prints = [entry_hash(mine)]
     config.write_text("a = 2")
-    prints.append(fingerprint(mine))
+    prints.append(entry_hash(mine))
     build(mine, expected=prints[1])
     modified = adapter.stat().st_mtime_ns
     adapter.write_text(ADAPTER.replace("0.25, 0.75", "0.75, 0.25"))
     os.utime(adapter, ns=(modified, modified))
-    prints.append(fingerprint(mine))
+    prints.append(entry_hash(mine))
     assert len(set(prints)) == 3
     with pytest.raises(StaleCodeError, match=r"^Model 'm': its config, checkpoint or module here is not what .* with\."):
         build(mine, expected=prints[1])
-    answer = build(mine, expected=prints[2]).predict([np.zeros((2, 2, 3), np.uint8)])[0]
-    assert answer.probabilities.tolist() == [0.75, 0.25]
+    prediction = build(mine, expected=prints[2]).predict([np.zeros((2, 2, 3), np.uint8)])[0]
+    assert prediction.probabilities.tolist() == [0.75, 0.25]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_missing_package_comes_with_its_install_command(module: str, monkeypat
 
 
 def test_a_trained_model_comes_back_from_its_checkpoint(tmp_path: Path, images: list[np.ndarray]) -> None:
-    """Through the whole way: config, checkpoint with half precision and sha256, and the answers of the trained weights."""
+    """Through the whole way: config, checkpoint with half precision and sha256, and the predictions of the trained weights."""
     small = SMALL_MODELS["mmdet-rtmdet"]
     trained = build(small, random_weights=True)
     for parameter in trained.model.parameters():

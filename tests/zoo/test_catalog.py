@@ -6,7 +6,7 @@ import pytest
 
 from miqd_builder.errors import ConfigError
 from miqd_builder.zoo.catalog import Catalog, load_zoo
-from miqd_builder.zoo.fingerprint import fingerprint
+from miqd_builder.zoo.content_hash import entry_hash
 
 ENTRIES = """
 models:
@@ -103,4 +103,4 @@ def test_real_zoo_file_loads(real: Path) -> None:
     catalog = load_zoo([real / "zoo.yaml"])
     assert {entry.task for entry in catalog} == {"cls", "det", "ins"}
     assert all(entry.checkpoint.path.is_file() for entry in catalog)
-    assert len({fingerprint(entry) for entry in catalog}) == len(catalog)
+    assert len({entry_hash(entry) for entry in catalog}) == len(catalog)

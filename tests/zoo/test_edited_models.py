@@ -16,8 +16,8 @@ from miqd_builder import user_code
 from miqd_builder.errors import ConfigError, StaleCodeError
 from miqd_builder.zoo import build as building
 from miqd_builder.zoo.build import build
+from miqd_builder.zoo.content_hash import check_entry, entry_hash
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.fingerprint import check_entry, fingerprint
 from tests.zoo.small_models import RTMDET
 
 SOURCE = """
@@ -59,29 +59,29 @@ def target(name: str, **fields: object) -> ModelEntry:
     return ModelEntry.model_validate({"name": "m", "task": "cls", "backend": "python", "target": name, **fields})
 
 
-def answer(entry: ModelEntry, **options: str) -> float:
+def prediction(entry: ModelEntry, **options: str) -> float:
     return float(build(entry, **options).predict([np.zeros((2, 2, 3), np.uint8)])[0].probabilities[0])
 
 
-def test_an_edited_target_runs_under_its_own_fingerprint(write: Write) -> None:
+def test_an_edited_target_runs_under_its_own_hash(write: Write) -> None:
     write("em_model.py", SOURCE)
     entry = target("em_model:make")
     importlib.import_module("em_model")  # by somebody else, with bytecode
-    old = fingerprint(entry)
-    assert answer(entry, expected=old) == pytest.approx(0.5)
+    old = entry_hash(entry)
+    assert prediction(entry, expected=old) == pytest.approx(0.5)
     write("em_model.py", EDITED)
-    new = fingerprint(entry)
+    new = entry_hash(entry)
     assert new != old
-    assert answer(entry, expected=new) == pytest.approx(0.1)
+    assert prediction(entry, expected=new) == pytest.approx(0.1)
     with pytest.raises(StaleCodeError, match=r"^Model 'm': its config, checkpoint or module here is not what") as caught:
-        answer(entry, expected=old)
+        prediction(entry, expected=old)
     assert "\n" not in str(caught.value)
 
 
 def test_an_edit_while_a_model_is_built_is_noticed(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("em_race.py", SOURCE)
     entry = target("em_race:make")
-    planned, check = fingerprint(entry), check_entry
+    planned, check = entry_hash(entry), check_entry
 
     def edited_after(*arguments: str) -> None:
         check(*arguments)
@@ -96,12 +96,12 @@ def test_a_planned_target_survives_an_edit(write: Write) -> None:
     write("em_plan.py", SOURCE)
     with user_code.planned({"em_plan": str(user_code.source_sha256("em_plan"))}):
         write("em_plan.py", EDITED)
-        assert answer(target("em_plan:make")) == pytest.approx(0.5)
+        assert prediction(target("em_plan:make")) == pytest.approx(0.5)
 
 
 def test_a_function_that_the_new_file_lacks(write: Write) -> None:
     write("em_gone.py", SOURCE)
-    answer(target("em_gone:make"))
+    prediction(target("em_gone:make"))
     write("em_gone.py", SOURCE.replace("def make", "def made"))
     with pytest.raises(ConfigError, match=r"'em_gone' has no function 'make'\. Did you mean 'made'"):
         build(target("em_gone:make"))
@@ -111,18 +111,18 @@ def test_a_package_target_follows_its_submodules(write: Write) -> None:
     write("em_package/__init__.py", "from em_package.inner import make")
     write("em_package/inner.py", SOURCE)
     entry = target("em_package:make")
-    old = fingerprint(entry)
-    assert answer(entry) == pytest.approx(0.5)
+    old = entry_hash(entry)
+    assert prediction(entry) == pytest.approx(0.5)
     write("em_package/inner.py", EDITED)
-    assert answer(entry) == pytest.approx(0.1)
-    assert fingerprint(entry) != old
+    assert prediction(entry) == pytest.approx(0.1)
+    assert entry_hash(entry) != old
 
 
 def test_another_checkpoint_is_noticed(write: Write, tmp_path: Path) -> None:
     write("em_weights.py", SOURCE)
     (tmp_path / "w.bin").write_bytes(b"one")
     entry = target("em_weights:make", checkpoint={"path": tmp_path / "w.bin"})
-    planned = fingerprint(entry)
+    planned = entry_hash(entry)
     check_entry(entry, planned)
     (tmp_path / "w.bin").write_bytes(b"two")
     with pytest.raises(StaleCodeError):
@@ -153,7 +153,7 @@ def test_a_config_and_the_modules_that_it_imports(write: Write, tmp_path: Path) 
     write("em_config.py", config)
     fields = {"name": "m", "task": "det", "backend": "mmdet", "config": "em_config.py", "cfg_options": RTMDET}
     entry = ModelEntry.model_validate(fields).relative_to(tmp_path)
-    planned = fingerprint(entry)
+    planned = entry_hash(entry)
     assert type(build(entry, random_weights=True, expected=planned).model).__name__ == "EmDetector"
     write("em_config.py", config.replace("type=", "test_cfg=dict(nms_pre=7), type="))
     with pytest.raises(StaleCodeError, match=r"^Model 'm'"):
@@ -162,4 +162,4 @@ def test_a_config_and_the_modules_that_it_imports(write: Write, tmp_path: Path) 
     check_entry(entry, planned)
     write("em_custom.py", REGISTERS.format(name="EmDetector", factor=2))
     with pytest.raises(StaleCodeError, match=r"'em_custom' has changed since .* restart the process"):
-        fingerprint(entry)
+        entry_hash(entry)

@@ -1,4 +1,4 @@
-"""Entries of the zoo: what is accepted, what is refused, and what the fingerprint depends on."""
+"""Entries of the zoo: what is accepted, what is refused, and what the content hash depends on."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from miqd_builder.zoo.content_hash import entry_hash
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.fingerprint import fingerprint
 
 TIMM = {"name": "m", "task": "cls", "backend": "timm", "arch": "resnet18"}
 MMDET = {"name": "m", "task": "det", "backend": "mmdet", "config": "yolox/yolox_nano_8xb8-300e_coco.py"}
@@ -54,11 +54,11 @@ def test_an_entry_survives_json() -> None:
     assert ModelEntry.model_validate(json.loads(entry.model_dump_json())) == entry
 
 
-def test_fingerprint_ignores_provenance() -> None:
+def test_content_hash_ignores_provenance() -> None:
     entry = ModelEntry.model_validate(TIMM)
     provenance = {"name": "n", "metric": {"name": "top1", "value": 70, "source": "s"}, "license": "MIT", "paper": "listed"}
-    assert fingerprint(ModelEntry.model_validate(TIMM | provenance)) == fingerprint(entry)
-    assert len(fingerprint(entry)) == 64
+    assert entry_hash(ModelEntry.model_validate(TIMM | provenance)) == entry_hash(entry)
+    assert len(entry_hash(entry)) == 64
 
 
 @pytest.mark.parametrize(
@@ -71,44 +71,44 @@ def test_fingerprint_ignores_provenance() -> None:
         {"backend": "torchvision"},
     ],
 )
-def test_fingerprint_sees_what_changes_answers(changes: dict) -> None:
-    assert fingerprint(ModelEntry.model_validate(TIMM | changes)) != fingerprint(ModelEntry.model_validate(TIMM))
+def test_content_hash_sees_what_changes_predictions(changes: dict) -> None:
+    assert entry_hash(ModelEntry.model_validate(TIMM | changes)) != entry_hash(ModelEntry.model_validate(TIMM))
 
 
-def test_fingerprint_sees_the_task_and_the_config_options() -> None:
+def test_content_hash_sees_the_task_and_the_config_options() -> None:
     prints = {
-        fingerprint(ModelEntry.model_validate(MMDET | changes))
+        entry_hash(ModelEntry.model_validate(MMDET | changes))
         for changes in ({}, {"task": "ins"}, {"cfg_options": {"model.test_cfg.score_thr": 0.1}})
     }
     assert len(prints) == 3
 
 
-def test_fingerprint_reads_the_checkpoint_where_its_hash_is_not_given(tmp_path: Path) -> None:
+def test_content_hash_reads_the_checkpoint_where_its_hash_is_not_given(tmp_path: Path) -> None:
     prints = []
     for name, value in (("a.pth", 1.0), ("moved.pth", 1.0), ("b.pth", 2.0)):
         (tmp_path / name).write_bytes(str(value).encode())
-        prints.append(fingerprint(ModelEntry.model_validate(TIMM | {"checkpoint": {"path": tmp_path / name}})))
+        prints.append(entry_hash(ModelEntry.model_validate(TIMM | {"checkpoint": {"path": tmp_path / name}})))
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_fingerprint_follows_a_config_of_the_users_and_what_it_inherits(tmp_path: Path) -> None:
+def test_content_hash_follows_a_config_of_the_users_and_what_it_inherits(tmp_path: Path) -> None:
     base, config = tmp_path / "base.py", tmp_path / "model.py"
     entry = ModelEntry.model_validate(MMDET | {"config": "model.py"})
     prints = []
     for stride, comment in ((8, ""), (8, "# a comment\n"), (16, "")):
         base.write_text(f"{comment}model = dict(type='YOLOX', stride={stride})\n")
         config.write_text("_base_ = 'base.py'\n")
-        prints.append(fingerprint(entry.relative_to(tmp_path)))
+        prints.append(entry_hash(entry.relative_to(tmp_path)))
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_fingerprint_follows_the_source_of_a_python_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_hash_follows_the_source_of_a_python_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    entry = ModelEntry(name="m", task="cls", backend="python", target="target_of_fingerprint_test:build")
+    entry = ModelEntry(name="m", task="cls", backend="python", target="target_of_hash_test:build")
     prints = []
     for source in ("a = 1\n", "a = 2\n"):
-        (tmp_path / "target_of_fingerprint_test.py").write_text(source)
-        prints.append(fingerprint(entry))
+        (tmp_path / "target_of_hash_test.py").write_text(source)
+        prints.append(entry_hash(entry))
     assert prints[0] != prints[1]
 
 

@@ -28,8 +28,8 @@ def labelled(real: Path) -> list[tuple[np.ndarray, int]]:
 
 @pytest.mark.parametrize("name", ["mobilenet_edgetpu_100_tf", "mobilenet_v2_torchvision", "mobilenet_v2_mmpretrain"])
 def test_classifiers_recognise_photographs(name: str, zoo: Catalog, labelled) -> None:
-    answers = build(zoo[name]).predict([image for image, _ in labelled])
-    right = sum(int(a.probabilities.argmax()) == label for a, (_, label) in zip(answers, labelled, strict=True))
+    predictions = build(zoo[name]).predict([image for image, _ in labelled])
+    right = sum(int(a.probabilities.argmax()) == label for a, (_, label) in zip(predictions, labelled, strict=True))
     assert right >= 16  # channels, mean or scale confused: at most a handful
 
 
@@ -54,14 +54,14 @@ def test_detectors_find_what_is_annotated(name: str, backend: str, zoo: Catalog,
     model = build(zoo[name], category_ids=sorted(truth.getCatIds()))
     names = {a["image_id"]: truth.loadImgs(a["image_id"])[0]["file_name"] for a in large}
     images = {i: np.array(Image.open(real / "coco" / "val2017" / file).convert("RGB")) for i, file in names.items()}
-    answers = dict(zip(images, model.predict(list(images.values())), strict=True))
-    assert sum(found(answers[a["image_id"]].above(0.3), a) for a in large) >= 13
+    predictions = dict(zip(images, model.predict(list(images.values())), strict=True))
+    assert sum(found(predictions[a["image_id"]].above(0.3), a) for a in large) >= 13
 
 
-def found(answer, annotation: dict) -> bool:
+def found(prediction, annotation: dict) -> bool:
     x, y, width, height = annotation["bbox"]
-    overlap = np.minimum(answer.boxes[:, 2:], [x + width, y + height]) - np.maximum(answer.boxes[:, :2], [x, y])
+    overlap = np.minimum(prediction.boxes[:, 2:], [x + width, y + height]) - np.maximum(prediction.boxes[:, :2], [x, y])
     common = overlap.clip(0).prod(axis=1)
-    areas = (answer.boxes[:, 2:] - answer.boxes[:, :2]).prod(axis=1)
+    areas = (prediction.boxes[:, 2:] - prediction.boxes[:, :2]).prod(axis=1)
     iou = common / (areas + width * height - common)
-    return bool(((iou > 0.5) & (answer.category_ids == annotation["category_id"])).any())
+    return bool(((iou > 0.5) & (prediction.category_ids == annotation["category_id"])).any())

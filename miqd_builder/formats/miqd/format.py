@@ -1,4 +1,4 @@
-"""The published form for the registry of formats: where its files are, and what holds of a whole run."""
+"""The published form for the registry of formats: its files, and those of a whole run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _sources(folder: Path, task: Task) -> Sources:
 
 
 def _source_id(task: Task, name: str, file: Path) -> str:
-    """The source's id, from the first image of its first label file; a file that says nothing is refused when it is read."""
+    """The source's id, from the first image of its first label file; an empty file is refused when it is read."""
     with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
         first = next(csv.DictReader(lines), None) or {}
     parts = published.split_image_name(task, name, PurePosixPath(first.get(published.IMAGE_COLUMN[task]) or "").name)
@@ -76,7 +76,7 @@ def _label_files(task: Task, labels: pa.Table, scores: Mapping[str, pa.Table]) -
 
 
 def _run_files(run: ExportedRun) -> dict[str, bytes | Path]:
-    """Splits, a statement of what the labels are and, for detection's readers, the annotations."""
+    """Splits, a record of how the labels were made and, for detection's readers, the annotations."""
     tree = published.tree(run.task)
     quality = _quality(run) if run.task == "cls" else {}
     files: dict[str, bytes | Path] = {

@@ -23,7 +23,7 @@ RGBImage = NDArray[np.uint8]
 
 
 class Adapter(ABC):
-    """A model that is ready to look at images.
+    """A built model, ready for inference.
 
     Attributes:
         entry: the zoo entry that it was built from.
@@ -35,14 +35,14 @@ class Adapter(ABC):
 
     @abstractmethod
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Return what the model says about each image, in order: deterministic and independent of the other images.
+        """Return the prediction for each image, in order: deterministic and independent of the other images.
 
         Args:
             images: uint8 ``(height, width, 3)`` RGB, of any sizes.
         """
 
     def spent(self) -> dict[str, float]:
-        """Return the seconds that each step of :meth:`predict` took since the last call; empty for a model that doesn't say."""
+        """Return the seconds of each step of :meth:`predict` since the last call; empty where they aren't measured."""
         return {}
 
 
@@ -67,20 +67,20 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One image as the network takes it: its tensor, and what is needed to map the answer back to the image."""
+    """One image as the network takes it: its tensor, and what is needed to map the prediction back to the image."""
 
     inputs: Tensor
     context: Any = None
 
 
 class BatchedAdapter(Adapter):
-    """An adapter that prepares images one by one and shows them to the network in groups of a fixed size.
+    """An adapter that prepares images one by one and runs the network on groups of a fixed size.
 
-    Kernels of PyTorch choose their blocking by the batch size, so the last bits of an answer depend on how many images share a
-    pass, but not on which ones. Every pass therefore holds the same number of images, the last of a list repeated to fill it:
-    answers are equal to the bit for any split of the images over calls. On the CPU that number is ``cpu_group`` whatever the
-    batch size, which then only says how many images are prepared at a time; on a GPU it is the batch size, halved for images of
-    one size when the memory runs out on them.
+    Kernels of PyTorch choose their blocking by the batch size, so the last bits of a prediction depend on how many images share
+    a pass through the network, but not on which ones. Every pass therefore holds the same number of images, the last of a list
+    repeated to fill it: predictions are equal to the bit for any split of the images over calls. On the CPU that number is
+    ``cpu_group`` whatever the batch size, which then is only the number of images prepared at a time; on a GPU it is the batch
+    size, halved for images of a size for which the memory runs out.
 
     Attributes:
         features: the network's method that may run in bfloat16 (see :func:`~miqd_builder.zoo.adapters.precision.use_bfloat16`).
@@ -119,11 +119,11 @@ class BatchedAdapter(Adapter):
         """Run the network once over items of one input size and return their responses."""
 
     def input_size(self, image: RGBImage) -> Hashable:
-        """Return what images must share to be shown to the network together; by default their size."""
+        """Return what images must share to be in one pass through the network; by default their size."""
         return image.shape
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Return what the model says about each image, in order (see :meth:`Adapter.predict`).
+        """Return the prediction for each image, in order (see :meth:`Adapter.predict`).
 
         Raises:
             ValueError: an image is not uint8 ``(height, width, 3)``.
@@ -140,8 +140,8 @@ class BatchedAdapter(Adapter):
                     batch = indices[start : start + self.batch_size]
                     with watch.preparing():
                         items = [self.prepare(images[index]) for index in batch]
-                    answers = self._run(items, size)
-                    responses.update(zip(batch, answers, strict=True))
+                    predictions = self._run(items, size)
+                    responses.update(zip(batch, predictions, strict=True))
         return [responses[index] for index in range(len(images))]
 
     def spent(self) -> dict[str, float]:
@@ -159,20 +159,20 @@ class BatchedAdapter(Adapter):
         return self._stopwatch
 
     def _run(self, items: list[Prepared], size: Hashable) -> list[Response]:
-        answers: list[Response] = []
-        while len(answers) < len(items):
+        predictions: list[Response] = []
+        while len(predictions) < len(items):
             fits = self._group_of.get(size, self._group)
-            group = items[len(answers) : len(answers) + fits]
+            group = items[len(predictions) : len(predictions) + fits]
             filled = group + [group[-1]] * (fits - len(group))
             try:
                 with self._watch().inferring():
-                    answers += self.infer(filled)[: len(group)]
+                    predictions += self.infer(filled)[: len(group)]
             except torch.cuda.OutOfMemoryError:
                 if fits == 1:
                     raise
                 self._group_of[size] = fits // 2
                 torch.cuda.empty_cache()
-        return answers
+        return predictions
 
 
 def _check_image(image: RGBImage) -> None:

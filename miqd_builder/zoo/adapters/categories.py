@@ -1,7 +1,7 @@
 """From a model's class indices to the category ids of the annotations, by position and never by name.
 
-onedl-mmdetection writes ``traffic_light`` where COCO has ``traffic light``; matching by name would drop 15 of the 80 classes
-without a word. The order of the classes is the same everywhere: ascending category ids.
+onedl-mmdetection writes ``traffic_light`` where COCO has ``traffic light``; matching by name would silently drop 15 of the
+80 classes. The order of the classes is the same everywhere: ascending category ids.
 """
 
 from __future__ import annotations

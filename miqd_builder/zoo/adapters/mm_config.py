@@ -1,4 +1,4 @@
-"""Configs of the OpenMMLab packages: found, read, and freed of everything that would fetch weights."""
+"""Configs of the OpenMMLab packages: find them, read them, and remove everything that would fetch weights."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def find_config(entry: ModelEntry) -> Path:
 def read_config(entry: ModelEntry) -> Config:
     """Return the entry's config with its ``cfg_options`` merged in.
 
-    A ``.py`` config is a program and runs as one, as everywhere in OpenMMLab: it deserves the trust of code.
+    A ``.py`` config is a program and runs as one, as everywhere in OpenMMLab: trust it like code.
 
     Raises:
         ConfigError: it is missing or can't be read, or an option doesn't fit it.

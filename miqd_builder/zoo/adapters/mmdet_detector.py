@@ -20,10 +20,10 @@ from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.weights.loading import load_weights
 
 MASK_MODULES = {"mask_head", "panoptic_head", "panoptic_fusion_head", "mask_branch"}
-"""Names that mmdet's instance segmenters give the part that makes masks."""
+"""Names of the modules that make masks in mmdet's instance segmenters."""
 
 HEADS = ("bbox_head", "roi_head", "panoptic_head", "mask_head", "decoder")
-"""Parts of a detector that know the number of classes, the one that decides first."""
+"""Modules of a detector with the number of classes, in the order in which they are tried."""
 
 
 def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
@@ -91,7 +91,7 @@ class MMDetDetector(BatchedAdapter):
         network: Any = self.ready(model.network)
         self.model = network
         if entry.task == "det" and getattr(network, "with_roi_head", False) and network.roi_head.with_mask:
-            network.roi_head.mask_head = None  # a two-stage model finds its boxes first: spares the masks nobody asked for
+            network.roi_head.mask_head = None  # a two-stage model finds its boxes first: masks aren't needed
 
     def prepare(self, image: RGBImage) -> Prepared:
         """Run the test pipeline on the image."""

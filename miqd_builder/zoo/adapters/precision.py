@@ -1,4 +1,4 @@
-"""A network in bfloat16: faster on GPUs with tensor cores, for whoever accepts answers that differ in the third digit."""
+"""A network in bfloat16: faster on GPUs with tensor cores, where predictions may differ in the third digit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model of the user's own: any Python callable that answers with the common responses."""
+"""A model of the user's own: any Python callable that returns predictions in the common form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESPONSE_OF_TASK: dict[str, type[Response]] = {
     "ins": Detections,
     "seg": Segmentation,
 }
-"""What the answer to an image must be, by task."""
+"""Class of a prediction, by task."""
 
 
 def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
@@ -64,14 +64,14 @@ class PythonAdapter(Adapter):
         self._model = model
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
-        """Return the model's answers after checking them.
+        """Return the model's predictions after checking them.
 
         Raises:
             ConfigError: they break the contract.
         """
         responses = list(self._model.predict(images))
         if len(responses) != len(images):
-            raise ConfigError(f"Model {self.entry.name!r} answered {len(responses)} times to {len(images)} images.")
+            raise ConfigError(f"Model {self.entry.name!r} returned {len(responses)} predictions for {len(images)} images.")
         for image, response in zip(images, responses, strict=True):
             if problem := self._problem(image, response):
                 raise ConfigError(f"Model {self.entry.name!r}: {problem}")
@@ -84,7 +84,8 @@ class PythonAdapter(Adapter):
         if isinstance(response, Classification):
             return self._probability_problem(response)
         if (response.height, response.width) != image.shape[:2]:
-            return f"an answer for {response.height}x{response.width} pixels, the image has {image.shape[0]}x{image.shape[1]}"
+            size, expected_size = ("x".join(map(str, s)) for s in ((response.height, response.width), image.shape[:2]))
+            return f"a prediction for {size} pixels, the image has {expected_size}"
         if isinstance(response, Detections) and (self.entry.task == "ins") != (response.masks is not None):
             return "task ins needs masks" if self.entry.task == "ins" else "task det takes no masks"
         return None

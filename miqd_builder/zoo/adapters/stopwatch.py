@@ -1,4 +1,4 @@
-"""Where a model's time goes: preparing images, the network itself, and making answers of what it says."""
+"""Where a model's time goes: preparing images, the network itself, and turning its output into predictions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Stopwatch:
 
     @contextmanager
     def inferring(self) -> Iterator[None]:
-        """Time a pass through the network, from prepared images to answers."""
+        """Time a pass through the network, from prepared images to predictions."""
         self._first = self._last = None
         start = time.perf_counter()
         yield

@@ -29,7 +29,7 @@ STRIDE = 4
 MIN_SCORE = 0.01
 NMS_IOU = 0.6
 NO_TIME_LIMIT = 1e9
-"""Seconds an image: ultralytics' suppression stops early on a busy machine, which would make answers depend on the load."""
+"""Seconds an image: ultralytics' suppression stops early on a busy machine, which would make predictions depend on the load."""
 
 NETWORKS: dict[str, type[nn.Module]] = {"detect": tasks.DetectionModel, "segment": tasks.SegmentationModel}
 """Network class by the kind of head of an architecture."""

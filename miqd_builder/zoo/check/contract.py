@@ -20,10 +20,10 @@ from miqd_builder.zoo.weights.cache import place
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of checking a model.
+    """Result of checking a model.
 
     Attributes:
-        weights: what it was checked with.
+        weights: weights that it was checked with.
         problem: what is wrong, None if nothing.
     """
 
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def verify_model(entry: ModelEntry, *, random_weights: bool = False) -> Verdict:
-    """Build a model, load its checkpoint if it is on disk, run it and check its answers (see :func:`contract_problem`).
+    """Build a model, load its checkpoint if it is on disk, run it and check its predictions (see :func:`contract_problem`).
 
     Args:
         entry: which model.
@@ -48,28 +48,28 @@ def verify_model(entry: ModelEntry, *, random_weights: bool = False) -> Verdict:
 
 
 def contract_problem(adapter: Adapter) -> str | None:
-    """Run a model on noise and on a gradient and return what is wrong with its answers, or None.
+    """Run a model on noise and on a gradient and return what is wrong with its predictions, or None.
 
-    Checked: one answer an image, of the task's kind; finite probabilities of every class that sum to 1; at most 100 detections
-    by falling score in [0, 1], boxes of positive area inside the image, known categories, one mask of the image's size that
-    isn't empty for each box of an instance segmenter; the same answers again, in another order, and alone.
+    Checked: one prediction for each image, of the task's class; finite probabilities of every class that sum to 1; at most 100
+    detections by falling score in [0, 1], boxes of positive area inside the image, known categories, one mask of the image's
+    size that isn't empty for each box of an instance segmenter; the same predictions again, in another order, and alone.
     """
     images = _images()
     try:
-        answers: list[Any] = adapter.predict(images)
+        predictions: list[Any] = adapter.predict(images)
         again = adapter.predict(images[::-1])[::-1]
         alone = adapter.predict(images[:1])
-    except ValueError as error:  # answers that can't be brought into the common form
+    except ValueError as error:  # predictions that can't be brought into the common form
         return str(error)
-    if len(answers) != len(images):
-        return f"answers {len(answers)} times to {len(images)} images"
-    for image, answer in zip(images, answers, strict=True):
-        if problem := next(_problems(adapter, image, answer), None):
+    if len(predictions) != len(images):
+        return f"returns {len(predictions)} predictions for {len(images)} images"
+    for image, prediction in zip(images, predictions, strict=True):
+        if problem := next(_problems(adapter, image, prediction), None):
             return problem
-    if not all(map(_equal, answers, again)):
-        return "answers differently to the same images again, in another order"
-    if not all(map(_equal, answers[:1], alone)):
-        return "answers differently to an image alone than to several together"
+    if not all(map(_equal, predictions, again)):
+        return "predicts differently for the same images again, in another order"
+    if not all(map(_equal, predictions[:1], alone)):
+        return "predicts differently for an image alone than for several together"
     return None
 
 
@@ -82,64 +82,64 @@ def _images() -> list[NDArray[np.uint8]]:
 
 
 KINDS = {"cls": Classification, "det": Detections, "ins": Detections, "seg": Segmentation}
-"""What a model of each task answers with."""
+"""Class of a prediction, by task."""
 
 
-def _problems(adapter: Adapter, image: NDArray[np.uint8], answer: Any) -> Iterator[str]:
+def _problems(adapter: Adapter, image: NDArray[np.uint8], prediction: Any) -> Iterator[str]:
     task = adapter.entry.task
-    size, kind = image.shape[:2], type(answer)
+    size, kind = image.shape[:2], type(prediction)
     if kind is not KINDS[task]:
-        yield f"answers with {kind.__name__}, which is none to task {task}"
-    elif isinstance(answer, Classification):
-        yield from _classification_problems(answer, adapter.num_classes)
-    elif (answer.height, answer.width) != size:
-        yield f"answers for {answer.width}x{answer.height} pixels to an image of {size[1]}x{size[0]}"
-    elif isinstance(answer, Segmentation):
-        yield from _segmentation_problems(answer)
+        yield f"returns {kind.__name__}, which is no prediction of task {task}"
+    elif isinstance(prediction, Classification):
+        yield from _classification_problems(prediction, adapter.num_classes)
+    elif (prediction.height, prediction.width) != size:
+        yield f"predicts for {prediction.width}x{prediction.height} pixels on an image of {size[1]}x{size[0]}"
+    elif isinstance(prediction, Segmentation):
+        yield from _segmentation_problems(prediction)
     else:
-        yield from _detection_problems(answer, adapter)
-        yield from _mask_problems(answer, task)
+        yield from _detection_problems(prediction, adapter)
+        yield from _mask_problems(prediction, task)
 
 
-def _classification_problems(answer: Classification, num_classes: int) -> Iterator[str]:
-    p = answer.probabilities
+def _classification_problems(prediction: Classification, num_classes: int) -> Iterator[str]:
+    p = prediction.probabilities
     if p.shape != (num_classes,) or p.dtype != np.float32:
         yield f"gives {p.dtype} {p.shape} for the probabilities of {num_classes} classes"
     if not np.isfinite(p).all() or p.min() < 0 or not np.isclose(p.sum(), 1, atol=1e-3):
         yield f"gives no probabilities of {num_classes} classes that sum to 1"
 
 
-def _segmentation_problems(answer: Segmentation) -> Iterator[str]:
-    if np.any(np.diff(answer.category_ids) <= 0) or len(answer.masks) != len(answer.category_ids):
-        yield f"gives {len(answer.masks)} masks to {len(answer.category_ids)} classes, or not by rising class"
-    elif decode_masks(answer.masks, answer.height, answer.width).sum(axis=0, dtype=int).max(initial=0) > 1:
+def _segmentation_problems(prediction: Segmentation) -> Iterator[str]:
+    if np.any(np.diff(prediction.category_ids) <= 0) or len(prediction.masks) != len(prediction.category_ids):
+        yield f"gives {len(prediction.masks)} masks to {len(prediction.category_ids)} classes, or not by rising class"
+    elif decode_masks(prediction.masks, prediction.height, prediction.width).sum(axis=0, dtype=int).max(initial=0) > 1:
         yield "gives some pixels two classes"
 
 
-def _detection_problems(answer: Detections, adapter: Adapter) -> Iterator[str]:
-    n = len(answer.scores)
-    height, width = answer.height, answer.width
-    if answer.boxes.shape != (n, 4) or answer.category_ids.shape != (n,):
-        yield f"gives {n} scores, boxes of shape {answer.boxes.shape} and {len(answer.category_ids)} categories"
-    elif np.any(answer.boxes < 0) or np.any(answer.boxes > [width, height, width, height]):
+def _detection_problems(prediction: Detections, adapter: Adapter) -> Iterator[str]:
+    n = len(prediction.scores)
+    height, width = prediction.height, prediction.width
+    if prediction.boxes.shape != (n, 4) or prediction.category_ids.shape != (n,):
+        yield f"gives {n} scores, boxes of shape {prediction.boxes.shape} and {len(prediction.category_ids)} categories"
+    elif np.any(prediction.boxes < 0) or np.any(prediction.boxes > [width, height, width, height]):
         yield "gives boxes outside the image"
-    elif np.any(answer.boxes[:, 2:] <= answer.boxes[:, :2]):
+    elif np.any(prediction.boxes[:, 2:] <= prediction.boxes[:, :2]):
         yield "gives boxes without area"
-    if n > MAX_DETECTIONS or np.any(np.diff(answer.scores) > 0):
+    if n > MAX_DETECTIONS or np.any(np.diff(prediction.scores) > 0):
         yield f"gives more than {MAX_DETECTIONS} detections, or not by falling score"
-    if not np.all((answer.scores >= 0) & (answer.scores <= 1)):
+    if not np.all((prediction.scores >= 0) & (prediction.scores <= 1)):
         yield "gives scores outside [0, 1]"
-    if not np.isin(answer.category_ids, category_ids_of(adapter.entry.name, adapter.num_classes, None)).all():
+    if not np.isin(prediction.category_ids, category_ids_of(adapter.entry.name, adapter.num_classes, None)).all():
         yield "gives categories that it doesn't have"
 
 
-def _mask_problems(answer: Detections, task: str) -> Iterator[str]:
-    if (task == "ins") != (answer.masks is not None):
+def _mask_problems(prediction: Detections, task: str) -> Iterator[str]:
+    if (task == "ins") != (prediction.masks is not None):
         yield "gives no masks, but its task is ins" if task == "ins" else "gives masks, but its task is det"
-    elif answer.masks is not None:
-        if len(answer.masks) != len(answer.scores):
-            yield f"gives {len(answer.masks)} masks to {len(answer.scores)} boxes"
-        elif not decode_masks(answer.masks, answer.height, answer.width).any(axis=(1, 2)).all():
+    elif prediction.masks is not None:
+        if len(prediction.masks) != len(prediction.scores):
+            yield f"gives {len(prediction.masks)} masks to {len(prediction.scores)} boxes"
+        elif not decode_masks(prediction.masks, prediction.height, prediction.width).any(axis=(1, 2)).all():
             yield "gives empty masks"
 
 

@@ -80,14 +80,14 @@ def _costs(adapter: Any) -> dict[str, Any]:
     # A fused attention kernel would not be counted.
     with sdpa_kernel(SDPBackend.MATH), counter:
         begin = time.process_time()
-        answer = adapter.predict([_photograph()] * together)[0]
+        prediction = adapter.predict([_photograph()] * together)[0]
         seconds = time.process_time() - begin
     return {
         "params": round(sum(p.numel() for p in adapter.model.parameters()) / 1e6, 2),
         "gflops": round(counter.get_total_flops() / together / 1e9, 2),
         "peak_mib": peak_memory(),
         "ms": round(seconds / together * 1000, 1),
-        "found": len(answer.scores) if isinstance(answer, Detections) else None,
+        "found": len(prediction.scores) if isinstance(prediction, Detections) else None,
     }
 
 

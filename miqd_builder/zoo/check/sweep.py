@@ -1,4 +1,4 @@
-"""Measure many models, one at a time and each in a process of its own, going on where an earlier sweep broke off."""
+"""Measure many models, one at a time and each in its own process; an interrupted sweep is resumed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def sweep(entries: Iterable[ModelEntry], results: Path, *, again: bool = False) 
 
 
 def _compared(entry: ModelEntry, measurement: Measurement) -> Measurement:
-    """Add what the entry says wrongly to the model's problem."""
+    """Report a wrong number of parameters in the entry as a problem of the model."""
     found, stated = measurement.params, entry.params
     if measurement.problem is not None or found is None or stated is None or abs(found / stated - 1) < 0.01:
         return measurement
@@ -110,7 +110,7 @@ def _in_own_process(entry: ModelEntry, processes: ForkServerContext) -> Measurem
 
 
 def _report(entry: ModelEntry, sender: Connection) -> None:
-    with suppress(OSError):  # when memory runs out the kernel shall end this process rather than another
+    with suppress(OSError):  # when memory runs out, the kernel should end this process rather than another
         Path("/proc/self/oom_score_adj").write_text("1000")
     try:
         measurement = measure(entry)

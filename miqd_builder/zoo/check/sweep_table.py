@@ -16,16 +16,16 @@ Every model that ships, built with random weights and run on a CPU once. Written
 
     make zoo-sweep        # miqd zoo verify --random-weights --zoo ... --table docs/model-zoo.md
 
-which measures one model at a time, each in a process of its own, and goes on where it was interrupted. Each model was also
+which measures one model at a time, each in its own process, and resumes where it was interrupted. Each model was also
 checked against the contract of adapters (`miqd_builder/zoo/check/contract.py`): shapes, ranges, order of scores, boxes inside
-the image, the same answers again, in another order and alone.
+the image, the same predictions again, in another order and alone.
 
 - **input**: height and width that the model's own preprocessing brings an image to; `800x1333` is a frame that the image is
   fitted into (one of {IMAGE_SIZE[1]}x{IMAGE_SIZE[0]} pixels becomes 1067x800).
 - **M params**: parameters in millions; ultralytics' models after their batch normalisation is folded.
 - **GFLOPs**: of one image of {IMAGE_SIZE[1]}x{IMAGE_SIZE[0]} pixels, a multiply-add counted as two. Convolutions, matrix
   products and attention count; deformable convolutions, sampling and element-wise work don't.
-- **peak MiB**: highest resident memory of the process, its libraries included; classifiers look at four images at a time.
+- **peak MiB**: highest resident memory of the process, its libraries included; classifiers run on four images at a time.
 - **CPU s**: processor time of one image on one core, the first one after the build: to compare models, no benchmark.
 - **found**: detections without a threshold on their scores. With random weights RTMDet finds little, and SOLO, which keeps its
   own threshold, nothing.

@@ -26,7 +26,7 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, offset: int) -> 
     boxes, scores = boxes.detach().float(), scores.detach().float()
     if offset:
         boxes = torch.cat([boxes[:, :2], boxes[:, 2:] + offset], dim=1)
-    # mmcv compares in float32; torchvision takes a double, so a threshold like 0.6 is rounded first to give equal answers.
+    # mmcv compares in float32; torchvision takes a double, so a threshold like 0.6 is rounded first to give equal results.
     return torchvision.ops.nms(boxes, scores, float(np.float32(iou_threshold)))
 
 

@@ -1,4 +1,4 @@
-"""Put the operators where mmcv looks for them: the module ``mmcv._ext``."""
+"""Register the operators as the module ``mmcv._ext``, which mmcv imports."""
 
 from __future__ import annotations
 

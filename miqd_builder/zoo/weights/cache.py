@@ -1,4 +1,4 @@
-"""Checkpoint files: where they come from, where they lie on disk, and whether they are the right ones."""
+"""Checkpoint files: their addresses, their places on disk, and the check of their hashes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def hash_note(file: Path) -> Path:
 
 
 def expected_sha256(checkpoint: Checkpoint) -> str | None:
-    """Return what a checkpoint's sha256 must begin with, from its entry or from what its hub stated; None if nobody says."""
+    """Return what a checkpoint's sha256 must begin with, from its entry or as its hub stated it; None if neither has it."""
     if checkpoint.sha256 is not None:
         return checkpoint.sha256
     note = hash_note(place(checkpoint))

@@ -35,7 +35,7 @@ Report = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class _Stated:
-    """What the server said of the whole file: its length in bytes and its sha256."""
+    """The server's statements on the whole file: its length in bytes and its sha256."""
 
     total: int | None = None
     sha256: str | None = None
@@ -50,9 +50,9 @@ def download(
     stop: Event | None = None,
     pause_s: float = 1.0,
 ) -> str:
-    """Download a file, going on where an earlier attempt broke off, and return its sha256.
+    """Download a file, resuming an interrupted attempt, and return its sha256.
 
-    What has come so far lies beside the target as ``<name>.part``. A file that turns out to be another one than expected is
+    A partial download lies beside the target as ``<name>.part``. A file that turns out to be another one than expected is
     kept as ``<name>.wrong``; the target appears, or is replaced, only by the right one.
 
     Args:
@@ -60,7 +60,7 @@ def download(
         target: the file's place; its folder is made.
         sha256: full or its first digits; None takes the one that a model hub states with its answer.
         report: called as bytes arrive.
-        stop: ends the download when it is set; what has come stays.
+        stop: ends the download when it is set; the partial download stays.
         pause_s: seconds before the second attempt, doubled before each further one.
 
     Raises:
@@ -102,7 +102,7 @@ def _put_in_place(url: str, part: Path, target: Path, expected: str | None) -> s
     if expected is None:
         part.replace(wrong)
         raise DownloadError(
-            f"Nobody states the sha256 of {url}: add it to the zoo entry. What came is kept as {wrong}; nothing was replaced."
+            f"No sha256 of {url} is known: add it to the zoo entry. The download is kept as {wrong}; nothing was replaced."
         )
     with part.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()

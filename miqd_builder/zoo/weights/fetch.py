@@ -40,7 +40,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What became of one file.
+    """Result of fetching one file.
 
     Attributes:
         file: which one.
@@ -90,7 +90,7 @@ def fetch(
         try:
             for future in as_completed([pool.submit(one, file) for file in files]):
                 yield future.result()
-        finally:  # also when the user interrupts: what has come stays for the next time
+        finally:  # also when the user interrupts: partial downloads stay for the next time
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 

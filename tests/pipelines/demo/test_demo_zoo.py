@@ -12,8 +12,7 @@ from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Detections
 from miqd_builder.zoo import build as adapters
 from miqd_builder.zoo.catalog import load_zoo
-from pipelines.demo import train_classifiers as classification
-from pipelines.demo import train_detectors as detection
+from pipelines.demo import train_classifiers, train_detectors
 from pipelines.demo.entries import (
     ZOO,
     build,
@@ -27,7 +26,7 @@ from pipelines.demo.entries import (
 )
 from pipelines.demo.evaluation import average_precision
 from pipelines.demo.scenes import render
-from pipelines.demo.schedules import RECIPES, Recipe
+from pipelines.demo.schedules import SCHEDULES, Schedule
 from pipelines.demo.shapes import CLASS_NAMES
 from pipelines.demo.train import measure
 
@@ -43,7 +42,7 @@ def scenes():
 def test_the_zoo_has_enough_models_of_each_task():
     tasks = [entry["task"] for entry in ENTRIES.values()]
     assert tasks.count("cls") >= 3 and tasks.count("det") >= 2 and tasks.count("ins") >= 2
-    assert set(RECIPES) == set(ENTRIES)
+    assert set(SCHEDULES) == set(ENTRIES)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -75,8 +74,8 @@ def test_configs_name_the_classes_in_the_order_of_the_category_ids(name):
 
 
 def test_models_are_trained_after_those_they_start_from():
-    order = list(RECIPES)
-    starts = {name: recipe.start_from for name, recipe in RECIPES.items() if recipe.start_from}
+    order = list(SCHEDULES)
+    starts = {name: schedule.start_from for name, schedule in SCHEDULES.items() if schedule.start_from}
     assert starts and all(order.index(first) < order.index(name) for name, first in starts.items())
 
 
@@ -111,7 +110,7 @@ def test_weights_survive_the_round_trip_in_half_precision(tmp_path, suffix):
 
 
 def test_average_precision_is_one_for_the_truth_and_less_for_shifted_boxes(scenes):
-    def answers(shift: float) -> list[Detections]:
+    def predictions(shift: float) -> list[Detections]:
         found = []
         for scene in scenes:
             boxes = np.array([(x + shift, y, x + w + shift, y + h) for x, y, w, h in (i.box for i in scene.instances)])
@@ -121,44 +120,44 @@ def test_average_precision_is_one_for_the_truth_and_less_for_shifted_boxes(scene
             found.append(Detections.from_raw(height=240, width=320, boxes=boxes, scores=scores, category_ids=ids, masks=masks))
         return found
 
-    assert average_precision(answers(0), scenes, with_masks=True) == pytest.approx(1)
-    assert 0.1 < average_precision(answers(6), scenes, with_masks=True) < 0.9
-    assert average_precision([answers(0)[0].above(0.95)] * 8, scenes, with_masks=True) == 0
+    assert average_precision(predictions(0), scenes, with_masks=True) == pytest.approx(1)
+    assert 0.1 < average_precision(predictions(6), scenes, with_masks=True) < 0.9
+    assert average_precision([predictions(0)[0].above(0.95)] * 8, scenes, with_masks=True) == 0
 
 
 def test_a_classifier_learns_eight_scenes(scenes):
-    quick = Recipe(scenes=8, epochs=30, batch=8, learning_rate=3e-3)
+    quick = Schedule(scenes=8, epochs=30, batch=8, learning_rate=3e-3)
     entry = select_entry("demo_resnet10t")
     torch.manual_seed(0)
     model = build(entry)
-    classification.train_classifier(model, scenes, quick, *normalisation(entry))
-    assert classification.top1(model, scenes, *normalisation(entry)) >= 75
+    train_classifiers.train_classifier(model, scenes, quick, *normalisation(entry))
+    assert train_classifiers.top1_accuracy(model, scenes, *normalisation(entry)) >= 75
 
 
 def test_a_detector_learns_from_eight_scenes(scenes, capsys):
     """The loss of an untrained detector falls, and training leaves it ready to predict."""
     torch.manual_seed(0)
     model = build(select_entry("demo_yolox"))
-    detection.train_detector(model, scenes, Recipe(scenes=8, epochs=10, batch=4, learning_rate=2e-3), with_masks=False)
+    train_detectors.train_detector(model, scenes, Schedule(scenes=8, epochs=10, batch=4, learning_rate=2e-3), with_masks=False)
     losses = [float(line.split("loss")[1].split()[0]) for line in capsys.readouterr().out.splitlines() if "loss" in line]
     assert losses[-1] < 0.9 * losses[0]
     assert not model.training
-    assert all(isinstance(found, Detections) for found in detection.predict(model, scenes[:1]))
+    assert all(isinstance(found, Detections) for found in train_detectors.predict(model, scenes[:1]))
 
 
 def test_boxes_around_masks():
     masks = np.zeros((2, 10, 12), bool)
     masks[0, 2:5, 3:9] = True
-    assert detection.boxes_around(masks).tolist() == [[3, 2, 9, 5], [0, 0, 0, 0]]
+    assert train_detectors.boxes_around(masks).tolist() == [[3, 2, 9, 5], [0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(("scale", "mirrored"), [(1.0, False), (1.0, True), (0.5, False), (0.5, True)])
 def test_truth_for_training_fits_its_masks(scenes, scale, mirrored):
     for scene in scenes:
-        changed = detection.transformed(scene, scale=scale, mirrored=mirrored)
-        truth = detection.training_sample(changed, with_masks=True).gt_instances
+        changed = train_detectors.transformed(scene, scale=scale, mirrored=mirrored)
+        truth = train_detectors.training_sample(changed, with_masks=True).gt_instances
         assert changed.image.shape == (240 * scale, 320 * scale, 3)
-        assert np.array_equal(detection.boxes_around(truth.masks.masks.astype(bool)), truth.bboxes.numpy())
+        assert np.array_equal(train_detectors.boxes_around(truth.masks.masks.astype(bool)), truth.bboxes.numpy())
         left = np.array([instance.box[0] for instance in scene.instances])
         if mirrored:
             left = 320 - left - np.array([instance.box[2] for instance in scene.instances])
@@ -168,6 +167,6 @@ def test_truth_for_training_fits_its_masks(scenes, scale, mirrored):
 @pytest.mark.parametrize("name", [entry.name for entry in load_zoo([ZOO]) if entry.task != "cls"])
 def test_an_image_without_objects_has_no_confident_detection(name):
     adapter = adapters.build(load_zoo([ZOO])[name], category_ids=range(1, 9))
-    (answer,) = adapter.predict([np.full((240, 320, 3), 128, np.uint8)])
-    assert isinstance(answer, Detections)
-    assert len(answer.above(0.3).scores) == 0
+    (prediction,) = adapter.predict([np.full((240, 320, 3), 128, np.uint8)])
+    assert isinstance(prediction, Detections)
+    assert len(prediction.above(0.3).scores) == 0

@@ -45,7 +45,7 @@ def test_interrupted_run(
         wait_for(lambda: log.exists() or not process.is_alive(), "the run never worked")
         workers = {int(line.split()[0]) for line in log.read_text().splitlines()}
         send(process.pid, number)
-        # The model doesn't answer: a run that waited for its parts would never end.
+        # The model never returns: a run that waited for its parts would never end.
         process.join(60)
         assert process.exitcode == code, said.read_text()
         assert not any(map(is_alive, workers)), "workers outlive their client"

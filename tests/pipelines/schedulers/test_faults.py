@@ -53,7 +53,7 @@ class Case:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The model doesn't answer."""
+        """The model never returns."""
         self.log.unlink(missing_ok=True)
         self.hold.touch()
         try:

@@ -53,7 +53,7 @@ def test_unfit_worker_that_joins_an_empty_cluster(tmp_path: Path, address: str, 
 
 
 def test_one_scheduler_serves_several_run_folders(tmp_path: Path, address: str) -> None:
-    """A worker is looked at for each of them."""
+    """A worker is checked for each of them."""
     with start_worker(address) as worker, open_scheduler(address, workers=None, device="cpu") as scheduler:
         for name in ("one", "two"):
             folder = tmp_path / name

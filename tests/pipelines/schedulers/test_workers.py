@@ -108,8 +108,8 @@ def test_caretaker_leaves_a_nanny_alone_that_is_starting_a_process() -> None:
     with one_worker() as (_, local):
         (nanny,) = local.workers.values()
         caretaker = Caretaker(local)
-        caretaker._looked -= 2
-        caretaker.look()
+        caretaker._checked -= 2
+        caretaker.check()
         wait_for(lambda: not caretaker._busy, "the caretaker never ended")
         assert list(local.workers.values()) == [nanny]
 
@@ -171,7 +171,7 @@ def test_scheduler_that_dies(joined: tuple[str, Any], tmp_path: Path) -> None:
 
 
 class FakeWorker:
-    """As much of a Dask worker as is looked at."""
+    """The attributes of a Dask worker that are checked."""
 
     address = "tcp://worker:1"
 
@@ -181,13 +181,13 @@ class FakeWorker:
 
 def test_worker_that_is_older_than_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would make predictions of old code that are stored as the new code's."""
-    monkeypatch.setattr(cluster, "code_fingerprint", lambda: "edited")
+    monkeypatch.setattr(cluster, "code_hash", lambda: "edited")
     for code, remedy in ((cluster.CODE_IN_MEMORY, "install the same version"), ("edited", "Restart it")):
         with pytest.raises(UnfitWorkerError, match=f"Worker tcp://worker:1 runs other code than this command.*{remedy}"):
             cluster.check_worker(cluster.Expected("memory://run", "", code), FakeWorker())
 
 
 def test_client_that_is_older_than_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "code_fingerprint", lambda: "edited")
+    monkeypatch.setattr(cluster, "code_hash", lambda: "edited")
     with pytest.raises(StaleCodeError, match="start it again"):
         cluster.Expected.of(RunFolder("memory://run"))

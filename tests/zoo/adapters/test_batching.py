@@ -14,7 +14,7 @@ ENTRY = ModelEntry(name="m", task="cls", backend="timm", arch="a")
 
 
 class Recorder(BatchedAdapter):
-    """Answers with the image's first value; runs out of memory above ``memory`` images, or pixels in a pass."""
+    """Predicts the image's first value; runs out of memory above ``memory`` images, or pixels in a pass."""
 
     cpu_group = 4
 
@@ -50,14 +50,14 @@ def on_gpu(batch_size: int, **memory: int) -> Recorder:
     return Recorder(BuildOptions("cuda", batch_size), **memory)
 
 
-def answers(model: Recorder, images: list[np.ndarray]) -> list[int]:
+def predictions(model: Recorder, images: list[np.ndarray]) -> list[int]:
     return [int(response.probabilities[0]) for response in model.predict(images)]
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 3, 7, 32])
 def test_the_cpu_always_sees_groups_of_one_size(batch_size: int | None) -> None:
     model = Recorder(BuildOptions("cpu", batch_size))
-    assert answers(model, numbered(29)) == list(range(29))
+    assert predictions(model, numbered(29)) == list(range(29))
     assert set(model.passes) == {4}
 
 
@@ -71,17 +71,17 @@ def test_the_batch_size_bounds_what_is_prepared_on_the_cpu() -> None:
 
 def test_a_gpu_sees_the_batch_size() -> None:
     model = on_gpu(batch_size=6)
-    assert answers(model, numbered(29)) == list(range(29))
+    assert predictions(model, numbered(29)) == list(range(29))
     assert set(model.passes) == {6}
 
 
 def test_running_out_of_memory_halves_the_batch_and_is_remembered() -> None:
     model = on_gpu(batch_size=16, memory=5)
-    assert answers(model, numbered(50)) == list(range(50))
+    assert predictions(model, numbered(50)) == list(range(50))
     assert set(model.passes) == {4}
     failures = model.out_of_memory
     model.passes.clear()
-    assert answers(model, numbered(7)) == list(range(7))
+    assert predictions(model, numbered(7)) == list(range(7))
     assert set(model.passes) == {4} and model.out_of_memory == failures
 
 

@@ -37,8 +37,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def answers(images: list[np.ndarray]) -> Callable[[str], list[Response]]:
-    """What a model says about all images in one call."""
+def predictions(images: list[np.ndarray]) -> Callable[[str], list[Response]]:
+    """A model's predictions for all images in one call."""
     return cache(lambda name: built(name).predict(images))
 
 
@@ -50,10 +50,10 @@ def assert_same(some: list[Response], others: list[Response]) -> None:
             np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
 
 
-def test_responses_have_the_common_form(name: str, images: list[np.ndarray], answers) -> None:
+def test_responses_have_the_common_form(name: str, images: list[np.ndarray], predictions) -> None:
     model = built(name)
     before = [image.copy() for image in images]
-    responses = answers(name)
+    responses = predictions(name)
     assert len(responses) == len(images)
     for image, response in zip(images, responses, strict=True):
         CHECKS[model.entry.task](model, image, response)
@@ -93,9 +93,9 @@ def check_segmentation(model: Adapter, image: np.ndarray, response: Response) ->
 CHECKS = {"cls": check_classification, "det": check_detections, "ins": check_detections, "seg": check_segmentation}
 
 
-def test_random_models_find_something(name: str, answers) -> None:
-    """Else the other checks would pass on empty answers."""
-    for found in answers(name)[:4]:
+def test_random_models_find_something(name: str, predictions) -> None:
+    """Else the other checks would pass on empty predictions."""
+    for found in predictions(name)[:4]:
         if isinstance(found, Classification):
             assert found.probabilities.std() > 0
         else:
@@ -103,17 +103,17 @@ def test_random_models_find_something(name: str, answers) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32])
-def test_answers_do_not_depend_on_the_batch_size(name: str, batch_size: int, images: list[np.ndarray], answers) -> None:
-    assert_same(build_small(name, batch_size).predict(images), answers(name))
+def test_predictions_do_not_depend_on_the_batch_size(name: str, batch_size: int, images: list[np.ndarray], predictions) -> None:
+    assert_same(build_small(name, batch_size).predict(images), predictions(name))
 
 
-def test_answers_do_not_depend_on_the_other_images(name: str, images: list[np.ndarray], answers) -> None:
+def test_predictions_do_not_depend_on_the_other_images(name: str, images: list[np.ndarray], predictions) -> None:
     model = built(name)
-    assert_same(model.predict(images[2:] + images[:1]), answers(name)[2:] + answers(name)[:1])
-    assert_same(model.predict(images[1:2]), answers(name)[1:2])
+    assert_same(model.predict(images[2:] + images[:1]), predictions(name)[2:] + predictions(name)[:1])
+    assert_same(model.predict(images[1:2]), predictions(name)[1:2])
 
 
-def test_no_images_no_answers(name: str) -> None:
+def test_no_images_no_predictions(name: str) -> None:
     assert built(name).predict([]) == []
 
 

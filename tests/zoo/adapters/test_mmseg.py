@@ -72,9 +72,9 @@ def test_a_checkpoint_is_loaded(tmp_path: Path, images: list[np.ndarray]) -> Non
     state = {"meta": {"epoch": 1}, "state_dict": trained.model.state_dict()}
     torch.save(state, tmp_path / "w.pth")
     loaded = build(with_checkpoint(SEGFORMER, tmp_path / "w.pth")).predict(images)
-    assert [answer.masks for answer in loaded] == [answer.masks for answer in trained.predict(images)]
+    assert [prediction.masks for prediction in loaded] == [prediction.masks for prediction in trained.predict(images)]
     untrained = build(SEGFORMER, random_weights=True).predict(images)
-    assert [answer.masks for answer in loaded] != [answer.masks for answer in untrained]
+    assert [prediction.masks for prediction in loaded] != [prediction.masks for prediction in untrained]
     with pytest.raises(ConfigError, match="is of another architecture or number of classes"):
         build(with_checkpoint(SEGFORMER, tmp_path / "w.pth", **{"model.decode_head.num_classes": 4}))
 
@@ -107,10 +107,10 @@ def test_an_entry_says_what_the_package_says(entry: ModelEntry) -> None:
     assert entry.metric.source == f"onedl-mmsegmentation, configs/{metafile.parent.name}/metafile.yaml"
 
 
-def test_the_smallest_shipped_entry_builds_and_answers() -> None:
+def test_the_smallest_shipped_entry_builds_and_predicts() -> None:
     entry = min(shipped_models(), key=lambda entry: entry.params or 0)
     model = build(entry, random_weights=True, category_ids=range(1, 151))
     count = sum(parameter.numel() for parameter in model.model.parameters())
     assert round(count / 1e6, 2) == entry.params
-    (answer,) = model.predict([np.zeros((40, 64, 3), np.uint8)])
-    assert (answer.height, answer.width) == (40, 64) and set(answer.category_ids.tolist()) <= set(range(1, 151))
+    (prediction,) = model.predict([np.zeros((40, 64, 3), np.uint8)])
+    assert (prediction.height, prediction.width) == (40, 64) and set(prediction.category_ids.tolist()) <= set(range(1, 151))

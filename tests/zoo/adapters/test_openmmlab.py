@@ -15,8 +15,8 @@ from miqd_builder.zoo.adapters.categories import category_ids_of
 from miqd_builder.zoo.adapters.mm_config import find_config, forget_pretrained, read_config
 from miqd_builder.zoo.adapters.mmdet_detector import boxes_of_masks
 from miqd_builder.zoo.build import build
+from miqd_builder.zoo.content_hash import entry_hash
 from miqd_builder.zoo.entry import ModelEntry
-from miqd_builder.zoo.fingerprint import fingerprint
 from tests.zoo.small_models import MASK_RCNN, RTMDET, SMALL_MODELS
 
 
@@ -56,7 +56,7 @@ def test_boxes_alone_are_those_of_the_segmenter(images: list[np.ndarray]) -> Non
     masks = build(SMALL_MODELS["mmdet-mask-rcnn"], random_weights=True)
     for det, ins in zip(boxes.predict(images[:2]), masks.predict(images[:2]), strict=True):
         assert det.masks is None and len(ins.scores)
-        # An instance with an empty mask is no answer of the segmenter, so each of its boxes is among the detector's.
+        # The segmenter drops an instance with an empty mask, so each of its boxes is among the detector's.
         distances = np.abs(ins.boxes[:, None] - det.boxes[None]).max(axis=2) + np.abs(ins.scores[:, None] - det.scores[None])
         assert distances.min(axis=1).max() < 1e-4
 
@@ -131,7 +131,7 @@ def test_a_broken_config_is_named(tmp_path: Path) -> None:
 def test_a_config_that_was_removed_is_named(tmp_path: Path) -> None:
     gone = ModelEntry(name="m", task="det", backend="mmdet", config=str(tmp_path / "gone.py"))
     with pytest.raises(ConfigError, match=r"Config of model 'm' not found: .*gone\.py"):
-        fingerprint(gone)
+        entry_hash(gone)
 
 
 def test_everything_pretrained_is_forgotten() -> None:

@@ -1,4 +1,4 @@
-"""Networks in bfloat16: they run, say nearly the same, keep the contract, and only where their back end can."""
+"""Networks in bfloat16: they run, predict nearly the same, keep the contract, and only where their back end can."""
 
 from functools import cache
 
@@ -63,7 +63,7 @@ def numbers(response: Response) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_are_other_but_close(name: str, images: list[np.ndarray]) -> None:
+def test_predictions_are_other_but_close(name: str, images: list[np.ndarray]) -> None:
     half, full = (built(name, precision).predict(images[:2]) for precision in ("bfloat16", "float32"))
     for one, other in zip(half, full, strict=True):
         assert numbers(one).dtype == np.float32
@@ -80,8 +80,8 @@ def test_answers_are_other_but_close(name: str, images: list[np.ndarray]) -> Non
 def test_they_do_not_depend_on_the_other_images(name: str, images: list[np.ndarray]) -> None:
     model = built(name, "bfloat16")
     together = model.predict(images[:3])
-    for image, answer in zip(images, together, strict=False):
-        np.testing.assert_array_equal(numbers(model.predict([image])[0]), numbers(answer))
+    for image, prediction in zip(images, together, strict=False):
+        np.testing.assert_array_equal(numbers(model.predict([image])[0]), numbers(prediction))
 
 
 @pytest.mark.parametrize("name", ["timm", "mmdet-solo"])

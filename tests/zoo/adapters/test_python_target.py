@@ -25,11 +25,11 @@ class Brightness:
         return [Classification(np.array([b, 1 - b], np.float32)) for b in bright]
 
 class Broken(Brightness):
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, prediction):
+        self.prediction = prediction
 
     def predict(self, images):
-        return self.answer(images)
+        return self.prediction(images)
 
 def frame(height, width, masks=False):
     box = np.array([[0, 0, 1, 1]])
@@ -82,35 +82,35 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 IMAGES = [np.full((4, 6, 3), value, np.uint8) for value in (51, 204)]
 
 
-def test_a_factory_gets_its_arguments_and_its_model_answers(entry) -> None:
+def test_a_factory_gets_its_arguments_and_its_model_predicts(entry) -> None:
     for scale, expected in ((1.0, [0.2, 0.8]), (0.5, [0.1, 0.4])):
         model = build(entry("brightness", arch_kwargs={"scale": scale}))
         assert model.num_classes == 2
-        answers = model.predict(IMAGES)
-        assert all(isinstance(answer, Classification) for answer in answers)
-        np.testing.assert_allclose([answer.probabilities[0] for answer in answers], expected, rtol=1e-6)
+        predictions = model.predict(IMAGES)
+        assert all(isinstance(prediction, Classification) for prediction in predictions)
+        np.testing.assert_allclose([prediction.probabilities[0] for prediction in predictions], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("factory", "task"), [("boxes", "det"), ("masks", "ins")])
 def test_detections_pass_through(entry, factory: str, task: str) -> None:
-    answers = build(entry(factory, task)).predict(IMAGES)
-    assert [len(answer.scores) for answer in answers] == [1, 1]
+    predictions = build(entry(factory, task)).predict(IMAGES)
+    assert [len(prediction.scores) for prediction in predictions] == [1, 1]
 
 
 @pytest.mark.parametrize(
     ("factory", "task", "message"),
     [
-        ("too_few", "cls", "answered 0 times to 2 images"),
+        ("too_few", "cls", "returned 0 predictions for 2 images"),
         ("wrong_kind", "cls", "expected Classification for task cls, got str"),
         ("wrong_length", "cls", r"expected 2 probabilities that sum to 1, got shape \(3,\)"),
         ("wrong_sum", "cls", "expected 2 probabilities that sum to 1"),
-        ("wrong_size", "det", "an answer for 5x5 pixels, the image has 4x6"),
+        ("wrong_size", "det", "a prediction for 5x5 pixels, the image has 4x6"),
         ("boxes", "ins", "task ins needs masks"),
         ("masks", "det", "task det takes no masks"),
         ("boxes", "cls", "expected Classification for task cls, got Detections"),
     ],
 )
-def test_answers_that_break_the_contract_are_refused(entry, factory: str, task: str, message: str) -> None:
+def test_predictions_that_break_the_contract_are_refused(entry, factory: str, task: str, message: str) -> None:
     model = build(entry(factory, task))
     with pytest.raises(ConfigError, match=f"Model 'mine': .*{message}|Model 'mine' {message}"):
         model.predict(IMAGES)

@@ -1,4 +1,4 @@
-"""Where a model's seconds are booked: preparing, network, answers."""
+"""Where a model's seconds are booked: preparing, network, predictions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Network(nn.Module):
 
 
 class Timed(BatchedAdapter):
-    """Takes 0.1 s to prepare an image and 1000 s to make an answer."""
+    """Takes 0.1 s to prepare an image and 1000 s to make a prediction."""
 
     num_classes = 1
 

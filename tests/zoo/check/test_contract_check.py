@@ -17,18 +17,18 @@ RUNNER = CliRunner()
 
 
 class Told:
-    """A model that answers what it is told."""
+    """A model whose predictions are given."""
 
     num_classes = 2
 
-    def __init__(self, task: str, answer) -> None:
+    def __init__(self, task: str, prediction) -> None:
         self.entry = ModelEntry(name="told", task=task, backend="python", target="any:thing")
-        self.answer = answer
+        self.prediction = prediction
         self.asked = 0
 
     def predict(self, images) -> list[Response]:
         self.asked += 1
-        return [self.answer(image, self.asked, len(images)) for image in images]
+        return [self.prediction(image, self.asked, len(images)) for image in images]
 
 
 def probabilities(*values: float):
@@ -36,12 +36,12 @@ def probabilities(*values: float):
 
 
 def detections(boxes, scores=(0.5,), categories=(1,), masks=None, size=None):
-    def answer(image, asked: int, n: int) -> Detections:
+    def prediction(image, asked: int, n: int) -> Detections:
         height, width = size or image.shape[:2]
         arrays = np.array(boxes, np.float32), np.array(scores, np.float32), np.array(categories, np.int32)
         return Detections(height, width, *arrays, masks)
 
-    return answer
+    return prediction
 
 
 BOX = [[1, 2, 30, 40]]
@@ -49,7 +49,7 @@ EMPTY_MASK = [b"0"]
 
 
 @pytest.mark.parametrize(
-    ("task", "answer"),
+    ("task", "prediction"),
     [
         ("cls", probabilities(0.25, 0.75)),
         ("det", detections(BOX)),
@@ -57,20 +57,20 @@ EMPTY_MASK = [b"0"]
         ("seg", lambda image, asked, n: Segmentation.from_map(np.eye(*image.shape[:2], dtype=int))),
     ],
 )
-def test_good_answers_pass(task: str, answer) -> None:
-    assert contract_problem(Told(task, answer)) is None
+def test_good_predictions_pass(task: str, prediction) -> None:
+    assert contract_problem(Told(task, prediction)) is None
 
 
 @pytest.mark.parametrize(
-    ("task", "answer", "problem"),
+    ("task", "prediction", "problem"),
     [
-        ("cls", detections(BOX), "answers with Detections, which is none to task cls"),
-        ("det", probabilities(0.5, 0.5), "answers with Classification, which is none to task det"),
+        ("cls", detections(BOX), "returns Detections, which is no prediction of task cls"),
+        ("det", probabilities(0.5, 0.5), "returns Classification, which is no prediction of task det"),
         ("cls", probabilities(0.5, 0.4), "gives no probabilities of 2 classes that sum to 1"),
         ("cls", probabilities(np.nan, 1), "gives no probabilities of 2 classes that sum to 1"),
         ("cls", probabilities(1.5, -0.5), "gives no probabilities of 2 classes that sum to 1"),
         ("cls", probabilities(0.2, 0.3, 0.5), "for the probabilities of 2 classes"),
-        ("det", detections(BOX, size=(10, 10)), "answers for 10x10 pixels to an image of 128x96"),
+        ("det", detections(BOX, size=(10, 10)), "predicts for 10x10 pixels on an image of 128x96"),
         ("det", detections([[1, 2, 3, 400]]), "gives boxes outside the image"),
         ("det", detections([[30, 2, 1, 40]]), "gives boxes without area"),
         ("det", detections(BOX * 2, (0.1, 0.2), (1, 2)), "not by falling score"),
@@ -83,35 +83,35 @@ def test_good_answers_pass(task: str, answer) -> None:
         ("ins", detections(BOX, masks=[]), "gives 0 masks to 1 boxes"),
     ],
 )
-def test_bad_answers_are_named(task: str, answer, problem: str) -> None:
-    assert problem in str(contract_problem(Told(task, answer)))
+def test_bad_predictions_are_named(task: str, prediction, problem: str) -> None:
+    assert problem in str(contract_problem(Told(task, prediction)))
 
 
 def test_empty_masks_are_noticed() -> None:
     from miqd_builder.responses import encode_masks
 
-    def answer(image, asked: int, n: int) -> Detections:
+    def prediction(image, asked: int, n: int) -> Detections:
         return detections(BOX, masks=encode_masks(np.zeros((1, *image.shape[:2]), bool)))(image, asked, n)
 
-    assert contract_problem(Told("ins", answer)) == "gives empty masks"
+    assert contract_problem(Told("ins", prediction)) == "gives empty masks"
 
 
 def test_overlapping_classes_are_noticed() -> None:
     from miqd_builder.responses import encode_masks
 
-    def answer(image, asked: int, n: int) -> Segmentation:
+    def prediction(image, asked: int, n: int) -> Segmentation:
         return Segmentation(*image.shape[:2], np.array([1, 2], np.int32), encode_masks(np.ones((2, *image.shape[:2]), bool)))
 
-    assert contract_problem(Told("seg", answer)) == "gives some pixels two classes"
+    assert contract_problem(Told("seg", prediction)) == "gives some pixels two classes"
 
 
-def test_changing_answers_are_noticed() -> None:
+def test_changing_predictions_are_noticed() -> None:
     forgetful = Told(
         "cls", lambda image, asked, n: Classification(np.array([0.5, 0.5] if asked == 1 else [0.4, 0.6], np.float32))
     )
-    assert "to the same images again" in str(contract_problem(forgetful))
+    assert "for the same images again" in str(contract_problem(forgetful))
     sociable = Told("cls", lambda image, asked, n: Classification(np.array([1 / n, 1 - 1 / n], np.float32)))
-    assert "to an image alone" in str(contract_problem(sociable))
+    assert "for an image alone" in str(contract_problem(sociable))
 
 
 def test_a_checkpoint_is_loaded_where_it_is_on_disk(tmp_path: Path) -> None:

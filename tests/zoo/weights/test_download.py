@@ -138,7 +138,7 @@ def test_a_hub_states_the_hash_before_it_sends_on(site: Site, target: Path) -> N
 
 
 def test_a_file_that_nobody_vouches_for_is_refused(site: Site, target: Path) -> None:
-    with pytest.raises(DownloadError, match=r"Nobody states the sha256 of .*: add it to the zoo entry"):
+    with pytest.raises(DownloadError, match=r"No sha256 of .* is known: add it to the zoo entry"):
         get(site, target, None)
     assert names(target) == {"w.pth.wrong"}
 

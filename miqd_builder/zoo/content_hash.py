@@ -1,4 +1,4 @@
-"""What a model's stored answers depend on, as one hash: when it changes, the answers are computed again."""
+"""The content hash of a model, over all that its predictions depend on: when it changes, they are computed again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.weights.cache import checkpoint_file, file_sha256
 
 ADAPTER_VERSION = 1
-"""Raise it when an adapter changes so that the same model answers differently."""
+"""Raise it when an adapter changes so that the same model predicts differently."""
 
 
-def fingerprint(entry: ModelEntry) -> str:
-    """Return 64 hex digits over all that changes the entry's answers (not its name, metric or license).
+def entry_hash(entry: ModelEntry) -> str:
+    """Return 64 hex digits over all that changes the entry's predictions (not its name, metric or license).
 
     These are task, back end, architecture and its options, preprocessing, the checkpoint's sha256, the content of a config of
     the user's (with everything it inherits; of a config that ships with a package only the name), the source of a ``python``
@@ -42,7 +42,7 @@ def fingerprint(entry: ModelEntry) -> str:
         "checkpoint": _checkpoint_sha256(entry),
         **_config_facts(entry),
     }
-    # Only where it plays a role: the others keep the fingerprint that they always had.
+    # Only where it applies, so that the hashes of all other entries stay the same.
     if not BACKENDS.shipped(entry.backend):
         facts["backend_source"] = source_sha256(backend_of(entry.backend).module)
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
@@ -53,13 +53,13 @@ def check_entry(entry: ModelEntry, expected: str) -> None:
 
     Args:
         entry: as it was planned.
-        expected: its :func:`fingerprint` then.
+        expected: its :func:`entry_hash` then.
 
     Raises:
         StaleCodeError: they are something else.
         ConfigError: one of them is missing or can't be read.
     """
-    if fingerprint(entry) != expected:
+    if entry_hash(entry) != expected:
         raise StaleCodeError(
             f"Model {entry.name!r}: its config, checkpoint or module here is not what the run was planned with. "
             "Run the same command again; on another machine, make its files the same."
