@@ -120,10 +120,10 @@ def test_without_category_ids_the_source_says_what_it_assumes(folders: tuple[Pat
     assert "count as the models' classes 0, 1, ..." in found.notes[-1]
 
 
-def test_an_image_with_a_wrong_label_png_cannot_be_read(folders: tuple[Path, Path]) -> None:
+def test_a_label_png_of_another_size_is_refused(folders: tuple[Path, Path]) -> None:
     Image.fromarray(VALUES.T).save(folders[1] / "b.png")
     with pytest.raises(UnreadableImageError, match=r"'b.png' is 2x3 pixels, its image 3x2"):
-        open_source(source(*folders)).by_id["b"].read()
+        open_source(source(*folders)).by_id["b"].check_truth(2, 3)
 
 
 @pytest.mark.parametrize(
