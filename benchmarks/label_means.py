@@ -1,17 +1,19 @@
 """Mean labels per severity and region, and the label statistics, of finished runs: the tables of docs/real-run.md.
 
-python benchmarks/label_means.py cls=runs/real-imagenet det=runs/real-coco ins=runs/real-coco
+python benchmarks/label_means.py [cls=runs/real-imagenet det=runs/real-coco ins=runs/real-coco]
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import duckdb
 
 from miqd_builder.audit.statistics import fingerprint, labels_table
 from miqd_builder.store.folder import RunFolder
 
+REAL_RUNS = ("cls=runs/real-imagenet", "det=runs/real-coco", "ins=runs/real-coco")
 REGIONS = {"roi": "ROI stronger", "background": "background stronger"}
 MEANS = "avg(consistency_weighted), avg(accuracy_weighted), avg(composite)"
 
@@ -19,9 +21,13 @@ MEANS = "avg(consistency_weighted), avg(accuracy_weighted), avg(composite)"
 def main() -> None:
     """Print one section a run, in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="TASK=FOLDER")
-    for run in parser.parse_args().runs:
+    parser.add_argument("runs", nargs="*", metavar="TASK=FOLDER", help="default: those of `make real`, where they are")
+    runs = parser.parse_args().runs
+    for run in runs or REAL_RUNS:
         task, _, url = run.partition("=")
+        if not runs and not Path(url).is_dir():
+            print(f"Skipped: there is no run in '{url}'; `make real` makes it.")
+            continue
         print("\n".join(section(RunFolder(url), task)))
 
 
