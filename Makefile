@@ -57,7 +57,8 @@ zoo-refresh: $(READY) ## Write the zoo files again from the installed packages (
 
 zoo-sweep: $(READY) ## Build, check and measure every model with random weights on the CPU (resumable, about an hour)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
-	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md $(ARGS) \
+	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md \
+		--csv docs/results/model-zoo_random-weights_cpu-1-thread_$$(date +%Y-%m).csv $(ARGS) \
 		$(addprefix --zoo ,$(filter-out %/demo.yaml,$(wildcard model_zoo_configs/*.yaml)))
 
 test: $(READY) ## Run the tests
