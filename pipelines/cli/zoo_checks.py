@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from miqd_builder.zoo.entry import ModelEntry
-
-out = Console(highlight=False, soft_wrap=True)
+from pipelines.cli.terminal import out
 
 
 def verify_models(entries: Sequence[ModelEntry]) -> int:
