@@ -35,7 +35,7 @@ demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)
 
 real: $(READY) ## Label real photographs with real pretrained models from ../shared/real (about an hour)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
-	PYTHONSAFEPATH=1 $(BIN)/python benchmarks/clean_metrics.py
+	$(BIN)/python benchmarks/clean_metrics.py
 	$(BIN)/miqd label --task cls --run pipelines/real.yaml
 	$(BIN)/miqd label --task det --run pipelines/real.yaml
 	$(BIN)/miqd label --task ins --run pipelines/real.yaml
@@ -57,7 +57,8 @@ zoo-refresh: $(READY) ## Write the zoo files again from the installed packages (
 
 zoo-sweep: $(READY) ## Build, check and measure every model with random weights on the CPU (resumable, about an hour)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
-	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md $(ARGS) \
+	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md \
+		--csv docs/results/model-zoo_random-weights_cpu-1-thread_$$(date +%Y-%m).csv $(ARGS) \
 		$(addprefix --zoo ,$(filter-out %/demo.yaml,$(wildcard model_zoo_configs/*.yaml)))
 
 test: $(READY) ## Run the tests
@@ -69,7 +70,7 @@ lint: $(READY) ## Check style and types
 	$(BIN)/mypy
 
 bench: $(READY) ## Run the benchmarks
-	@for script in benchmarks/*.py; do echo "== $$script"; PYTHONSAFEPATH=1 $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## Remove .venv and caches; run folders stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

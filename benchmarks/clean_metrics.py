@@ -14,6 +14,7 @@ import io
 import re
 import time
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,12 @@ def main() -> None:
         return
     torch.set_num_threads(arguments.threads)
     catalog = load_zoo([arguments.zoo or arguments.real / "zoo.yaml"])
-    names = {entry.name for task in {entry.task for entry in catalog} for entry in catalog.select(arguments.models, task)}
+    chosen = [entry for entry in catalog if any(fnmatchcase(entry.name, pattern) for pattern in arguments.models)]
+    if not chosen:
+        parser.error(f"no model matches {' '.join(arguments.models)}: the zoo has {', '.join(e.name for e in catalog)}")
     expected = expected_figures(arguments.real / "README.md")
     print(f"{'model':28} {'task':4} {'measured':28} {'expected':62} {'ms/image':>9}", flush=True)
-    for entry in (entry for entry in catalog if entry.name in names):
+    for entry in chosen:
         start = time.perf_counter()
         images, measured = measure(entry, arguments.real, arguments.device)
         pace = (time.perf_counter() - start) / images * 1000

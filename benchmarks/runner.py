@@ -31,11 +31,11 @@ from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.zoo.adapters.base import Adapter
+from miqd_builder.zoo.build import build
 from pipelines.cli.console import by_step
 from pipelines.context import open_zoo
 from pipelines.planning import plan_degrade, plan_label
 from pipelines.run import run_degrade, run_label
-from pipelines.stages import model_part
 from pipelines.stages.variant_images import PartImages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,7 +133,7 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
     """Time some models in all three ways and print the ratios."""
     chosen = {images: config.model_copy(update={"models": tuple(names)}) for images, config in configs.items()}
     plan = plan_label(chosen["png"], task)
-    adapters = [model_part._adapter(plan.context, task, entry) for entry in plan.entries]
+    adapters = [build(entry, category_ids=plan.context.sources.category_ids) for entry in plan.entries]
     batches = [
         [pixels for _, pixels in batch]
         for part in plan.parts
@@ -142,6 +142,7 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
     ]
 
     bare_loop(adapters, batches)
+    quietly(lambda: run_label([plan]))  # builds the models that the process keeps
     timings = {"bare": Timing(), "png": Timing(), "none": Timing()}
     seconds: dict[str, Any] = {}
     for _ in range(repeats):
@@ -171,8 +172,6 @@ def bare_loop(adapters: Sequence[Adapter], batches: Sequence[Sequence[NDArray[np
     for batch in batches:
         for adapter in adapters:
             adapter.predict(batch)
-    for adapter in adapters:
-        adapter.spent()  # so that the runner's statistics begin at zero
 
 
 def quietly(function: Callable[[], Any]) -> Any:

@@ -1,6 +1,6 @@
 """The whole database with models that cost nothing: what the runner, the scheduler and the store take themselves.
 
-    nice python benchmarks/scale.py [--sources 5000] [--models 40] [--workers 2] [--folder DIR] [--plan]
+    nice python benchmarks/scale.py [--sources 5000] [--models 40] [--workers 2] [--folder DIR] [--parts 2000]
 
 Two measurements. First the scheduler alone: one task that does nothing for every part and pass of models (2,000 parts, 75
 models) through ``Scheduler.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
@@ -12,10 +12,6 @@ of this process (client and scheduler) and of the largest worker.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,41 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
-import yaml
-from PIL import Image
 
-from miqd_builder.config import RunConfig, SourceConfig
-from miqd_builder.responses import Classification, Response
+from miqd_builder.config import RunConfig
 from pipelines.planning import plan_label
 from pipelines.run import run_label
 from pipelines.schedulers import Report, WorkItem, open_scheduler
+from stand_ins.tiny_run import tiny_run
 
 PARTS, MODELS, PER_PASS = 2000, 75, 8
-CLASSES = 10
-SIZE = 16
-MODULE = "miqd_instant_models"
 MIB = 2**20
-
-
-class Instant:
-    """A classifier that predicts from one pixel, with predictions made beforehand."""
-
-    num_classes = CLASSES
-
-    def __init__(self, number: int) -> None:
-        rows = np.random.default_rng(number).dirichlet(np.ones(CLASSES), 256).astype(np.float32)
-        self._predictions = [Classification(row) for row in rows]
-
-    def predict(self, images: Sequence[Any]) -> list[Response]:
-        """One prediction an image."""
-        return [self._predictions[image[0, 0, 0]] for image in images]
-
-
-def make(entry: Any, options: Any, number: int) -> Instant:
-    """Factory for the zoo file."""
-    return Instant(number)
 
 
 @dataclass(frozen=True)
@@ -93,12 +64,7 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep the run folder here; a run that is there goes on")
-    parser.add_argument("--plan", action="store_true", help="only what planning a finished run of 31,000 parts takes")
     arguments = parser.parse_args()
-    if arguments.plan:
-        folder = ["--folder", str(arguments.folder)] if arguments.folder else []
-        subprocess.run([sys.executable, Path(__file__).with_name("plan.py"), *folder], check=True)
-        return
     measure_scheduler(arguments.parts, arguments.workers)
     if arguments.folder is not None:
         measure_run(arguments.folder, arguments)
@@ -131,7 +97,8 @@ def fail(item: WorkItem, error: Exception) -> None:
 
 def measure_run(folder: Path, arguments: argparse.Namespace) -> None:
     """Time a run, and the same run again."""
-    config = prepare(folder, arguments)
+    fields: dict[str, Any] = {"models_per_pass": arguments.models, "scheduler": "dask", "workers": arguments.workers}
+    config = tiny_run(folder, sources=arguments.sources, models=arguments.models, **fields)
     with watched() as peak:
         wall, stages = timed(config)
     for stage in stages:
@@ -141,7 +108,8 @@ def measure_run(folder: Path, arguments: argparse.Namespace) -> None:
         for step, spent in stage.seconds.items():
             name = step.split(":")[0]
             steps[name] = steps.get(name, 0) + spent
-        print("    " + ", ".join(f"{step} {spent:.0f} s" for step, spent in sorted(steps.items())), flush=True)
+        if steps:
+            print("    " + ", ".join(f"{step} {spent:.0f} s" for step, spent in sorted(steps.items())), flush=True)
     print(
         f"run: {arguments.sources * 250:,} variants x {arguments.models} models in {wall:.0f} s; client and scheduler "
         f"{peak['this'] / MIB:.0f} MiB, largest worker {peak['worker'] / MIB:.0f} MiB",
@@ -161,48 +129,6 @@ def timed(config: RunConfig) -> tuple[float, list[Any]]:
     start = time.perf_counter()
     stages = run_label([plan_label(config, "cls")])
     return time.perf_counter() - start, stages
-
-
-def prepare(folder: Path, arguments: argparse.Namespace) -> RunConfig:
-    """Write the images, their labels and a zoo of models, and return the run."""
-    images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    rows = ["file,label"]
-    for number in range(arguments.sources):
-        name = f"image_{number:05}.png"
-        pixels = np.kron(rng.integers(0, 256, (SIZE // 4, SIZE // 4, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
-        if not (images / name).is_file():
-            Image.fromarray(pixels).save(images / name)
-        rows.append(f"{name},{number % CLASSES}")
-    # Workers import the models from a copy of this file: this folder on their path would hide packages behind its scripts.
-    shutil.copy(__file__, folder / f"{MODULE}.py")
-    sys.path.insert(0, str(folder))
-    os.environ["PYTHONPATH"] = str(folder)
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    metric = {"name": "top1", "value": 50.0, "source": "made up"}
-    zoo = [
-        {
-            "name": f"instant_{number:02}",
-            "task": "cls",
-            "backend": "python",
-            "target": f"{MODULE}:make",
-            "arch_kwargs": {"number": number},
-            "metric": metric,
-        }
-        for number in range(arguments.models)
-    ]
-    (folder / "zoo.yaml").write_text(yaml.safe_dump({"models": zoo}))
-    return RunConfig(
-        out=str(folder / "run"),
-        source=SourceConfig(kind="imagenet", images=images, labels=folder / "labels.csv"),
-        images="none",
-        zoo=(folder / "zoo.yaml",),
-        models_per_pass=arguments.models,
-        scheduler="dask",
-        workers=arguments.workers,
-        device="cpu",
-    )
 
 
 @contextmanager

@@ -57,6 +57,10 @@ def names(distortions: Iterable[str] | None = None) -> list[str]:
 
     Raises:
         UnknownDegradationError: a distortion is not registered.
+
+    Example:
+        >>> len(names()), names(["fog"])[4:6]
+        (250, ['fog_5', 'fog_fg_stronger_fg2_bg1'])
     """
     chosen = MIQD_DISTORTIONS if distortions is None else [find_distortion(name).name for name in distortions]
     return [f"{name}_{suffix}" for name in chosen for suffix in _SUFFIXES]
@@ -67,6 +71,10 @@ def parse(name: str) -> Degradation:
 
     Raises:
         UnknownDegradationError: no registered distortion makes this name; the message has the nearest ones.
+
+    Example:
+        >>> parse("snow_fg_stronger_fg5_bg2").region
+        'roi'
     """
     parts = _split(name)
     if parts is None:
@@ -88,6 +96,10 @@ def select(patterns: Iterable[str]) -> list[str]:
 
     Raises:
         UnknownDegradationError: a pattern matches nothing, or there is no pattern.
+
+    Example:
+        >>> select(["fog_[45]", "contrast_1"])
+        ['contrast_1', 'fog_4', 'fog_5']
     """
     if isinstance(patterns, str):
         patterns = [patterns]

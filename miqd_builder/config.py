@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from miqd_builder.errors import ConfigError, did_you_mean
-from miqd_builder.limits import MAX_PIXELS
+from miqd_builder.roi.config import RoiConfig
+from miqd_builder.roi.registry import ROI_KINDS
 from miqd_builder.scheduler_names import SCHEDULERS, is_known
+from miqd_builder.sources.config import SourceConfig
+from miqd_builder.sources.registry import SOURCES
 from miqd_builder.tasks import check_task
 from miqd_builder.yaml_files import read_mapping
+
+__all__ = ["WORKER_TIMEOUT", "RoiConfig", "RunConfig", "SourceConfig", "load_run"]
 
 WORKER_TIMEOUT = 600.0
 """Seconds that a run waits for a worker when there is none."""
@@ -21,64 +26,10 @@ WORKER_TIMEOUT = 600.0
 _PATHS = ("out", "zoo", "source.images", "source.labels", "source.annotations", "source.quality", "roi.path")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceConfig(_Section):
-    """Where the clean images and their ground truth are."""
-
-    kind: str
-    images: Path
-    labels: Path | None = None
-    annotations: Path | None = None
-    top_k_per_class: PositiveInt | None = None
-    quality: Path | None = None
-    category_ids: tuple[NonNegativeInt, ...] | None = Field(None, description="Pixel values of label PNGs that are classes.")
-    recursive: bool = Field(False, description="Whether images in subfolders count.")
-    max_pixels: PositiveInt = Field(MAX_PIXELS, description="Larger images are refused before they are decoded.")
-    options: dict[str, Any] = Field(default_factory=dict, description="For kinds of other packages.")
-
-    @field_validator("kind")
-    @classmethod
-    def _known_kind(cls, value: str) -> str:
-        from miqd_builder.sources.registry import SOURCES
-
-        SOURCES.module(value)
-        return value
-
-    @field_validator("category_ids", mode="before")
-    @classmethod
-    def _expand_ranges(cls, value: Any) -> Any:
-        """``[1-150]`` is short for 1, 2 .. 150."""
-        if not isinstance(value, list):
-            return value
-        ids: list[Any] = []
-        for item in value:
-            first, dash, last = str(item).partition("-")
-            is_range = bool(dash) and first.isdigit() and last.isdigit()
-            ids += range(int(first), int(last) + 1) if is_range else [item]
-        return ids
-
-
-class RoiConfig(_Section):
-    """Where the regions of interest come from."""
-
-    kind: str = "saliency"
-    path: Path | None = None
-    options: dict[str, Any] = Field(default_factory=dict, description="For kinds of other packages.")
-
-    @field_validator("kind")
-    @classmethod
-    def _known_kind(cls, value: str) -> str:
-        from miqd_builder.roi.registry import ROI_KINDS
-
-        ROI_KINDS.module(value)
-        return value
-
-
-class RunConfig(_Section):
+class RunConfig(BaseModel):
     """One run, resolved for one task: paths are absolute or urls, defaults are filled in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     out: str
     seed: int = Field(0, ge=0)
@@ -100,6 +51,18 @@ class RunConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the networks, where their back end knows it.")
     limit: PositiveInt | None = None
+
+    @field_validator("source")
+    @classmethod
+    def _known_source_kind(cls, value: SourceConfig) -> SourceConfig:
+        SOURCES.module(value.kind)
+        return value
+
+    @field_validator("roi")
+    @classmethod
+    def _known_roi_kind(cls, value: RoiConfig) -> RoiConfig:
+        ROI_KINDS.module(value.kind)
+        return value
 
     @field_validator("scheduler")
     @classmethod

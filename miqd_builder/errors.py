@@ -43,6 +43,11 @@ class NoWorkersError(MiqdError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x' or 'y'?"`` for the known names nearest to ``name``, or an empty string."""
+    """Return ``" Did you mean 'x' or 'y'?"`` for the known names nearest to ``name``, or an empty string.
+
+    Example:
+        >>> did_you_mean("fogg", ["fog", "snow"])
+        " Did you mean 'fog'?"
+    """
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(n) for n in nearest)}?" if nearest else ""

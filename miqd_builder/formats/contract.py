@@ -17,8 +17,8 @@ from miqd_builder.tasks import Task
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from miqd_builder.config import SourceConfig
     from miqd_builder.sources import SourceImage
+    from miqd_builder.sources.config import SourceConfig
     from miqd_builder.store.record import RunRecord
 
 Sources = Mapping[str, tuple[Path, ...]]

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from miqd_builder.errors import InvalidResponsesError
-from miqd_builder.labeling.run_lengths import pixels_of_masks
 from miqd_builder.responses import MAX_DETECTIONS
+from miqd_builder.responses.run_lengths import pixels_of_masks
 from miqd_builder.tables.responses import TOP
 from miqd_builder.tables.schema import RESPONSES
 from miqd_builder.tasks import Task

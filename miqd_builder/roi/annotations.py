@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import decode_masks
+from miqd_builder.roi.config import RoiConfig
 from miqd_builder.sources import SourceImage, SourceSet
 
 

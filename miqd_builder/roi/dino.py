@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError
+from miqd_builder.roi.config import RoiConfig
 from miqd_builder.sources import SourceImage, SourceSet
 from miqd_builder.zoo.entry import Checkpoint, ModelEntry
 from miqd_builder.zoo.weights.cache import file_sha256, verified_file

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
+from miqd_builder.roi.config import RoiConfig
 from miqd_builder.sources import SourceImage, SourceSet
 from miqd_builder.sources.images import decode_image
 

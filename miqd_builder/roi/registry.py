@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.config import RoiConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.registry import Registry
+from miqd_builder.roi.config import RoiConfig
 from miqd_builder.sources import SourceImage, SourceSet
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.config import RoiConfig
+from miqd_builder.roi.config import RoiConfig
 from miqd_builder.sources import SourceImage, SourceSet
 
 VERSION = 1

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.limits import MAX_PIXELS
 from miqd_builder.sources.files import NamedFile, RefusedFile
 from miqd_builder.sources.files import some as some
-from miqd_builder.sources.images import decode_image
+from miqd_builder.sources.images import MAX_PIXELS, decode_image
 from miqd_builder.sources.label_maps import LabelMap
 from miqd_builder.sources.truth import Annotations, ClassLabel, Truth
 from miqd_builder.tasks import Task

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.sources.base import SourceSet, sorted_images, source_image
 from miqd_builder.sources.coco_json import Instances, read_instances
+from miqd_builder.sources.config import SourceConfig
 from miqd_builder.sources.files import (
     NamedFile,
     RefusedFile,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.sources.base import SourceSet, sorted_images, source_image
+from miqd_builder.sources.config import SourceConfig
 from miqd_builder.sources.files import NamedFile, files_below, image_files, left_out, nothing_left, some, usable
 from miqd_builder.sources.label_maps import IGNORED, LabelMap
 from miqd_builder.sources.registry import SourceKind, refuse_category_ids

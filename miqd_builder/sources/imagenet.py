@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.sources.base import SourceSet, sorted_images, source_image
 from miqd_builder.sources.class_labels import read_class_labels
+from miqd_builder.sources.config import SourceConfig
 from miqd_builder.sources.files import (
     NamedFile,
     check_folder,

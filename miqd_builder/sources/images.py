@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.limits import MAX_PIXELS
+
+MAX_PIXELS = 100_000_000
+"""Pixels of the largest image that is decoded, unless ``source.max_pixels`` says otherwise."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 

@@ -64,7 +64,7 @@ def _run_lengths(outline: Any, height: int, width: int) -> dict[str, Any]:
             raise ValueError(f"run lengths of {sum(counts)} pixels for {width}x{height}")
         encoded: dict[str, Any] = coco_mask.frPyObjects(outline | {"size": [height, width]}, height, width)
         return encoded
-    from miqd_builder.labeling.run_lengths import pixels_of_masks
+    from miqd_builder.responses.run_lengths import pixels_of_masks
 
     if not isinstance(counts, str | bytes):
         raise ValueError(f"run lengths are {type(counts).__name__}, expected a list or a text")

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.registry import Registry
 from miqd_builder.sources.base import SourceSet
+from miqd_builder.sources.config import SourceConfig
 from miqd_builder.sources.files import id_problem, printable
 from miqd_builder.tasks import TASKS, Task
 

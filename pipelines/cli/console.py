@@ -6,18 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from miqd_builder.audit import statistics
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.zoo.build import precision_of
+from pipelines.cli.terminal import out
 
 if TYPE_CHECKING:
     from pipelines.planning import LabelPlan, Plan
     from pipelines.work import StageSummary
 
-out = Console(highlight=False, soft_wrap=True)
 MAX_NOTES = 5
 MAX_MODELS = 12
 BYTES_PER_IMAGE = 600_000

@@ -16,7 +16,7 @@ from miqd_builder.audit.label_statistics import LabelStatistics, label_statistic
 from miqd_builder.audit.statistics import labelled_tasks
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
-from pipelines.cli.console import out
+from pipelines.cli.terminal import out
 
 _TITLES = {
     "std_accuracy": "std accuracy",

@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from miqd_builder.zoo.weights.cache import cache_folder, place
+from pipelines.cli.terminal import out
 from pipelines.progress.bar import console as progress_console
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from miqd_builder.zoo.weights.fetch import Fetched, RemoteFile
 
 WIDEST = 500
-out = Console(highlight=False, soft_wrap=True)
 NUMBERS = ("input", "M params", "clean metric")
 LEAST_WANTED = ("input", "paper", "family", "backend", "license", "M params")
 """Columns that a narrow terminal goes without, the first to go first."""

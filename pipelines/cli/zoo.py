@@ -90,17 +90,18 @@ def zoo_verify(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure again what was measured before.")] = False,
     table: Annotated[Path | None, typer.Option("--table", help="Write the measurements as a Markdown table.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the measurements as CSV.")] = None,
 ) -> None:
     """Build each model, load its checkpoint if it is on disk, run it and check that it keeps the contract of adapters."""
     from pipelines.cli import zoo_checks
 
     entries = _entries(pattern, task, zoo, family=family, license=license)
     if random_weights:
-        failed = zoo_checks.measure_models(entries, results, again=again, table=table)
-    elif results or again or table:
+        failed = zoo_checks.measure_models(entries, results, again=again, table=table, csv=csv)
+    elif results or again or table or csv:
         from miqd_builder.errors import ConfigError
 
-        raise ConfigError("--results, --again and --table belong to --random-weights, which measures the models.")
+        raise ConfigError("--results, --again, --table and --csv belong to --random-weights, which measures the models.")
     else:
         failed = zoo_checks.verify_models(entries)
     if failed:

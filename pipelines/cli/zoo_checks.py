@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from miqd_builder.zoo.entry import ModelEntry
-
-out = Console(highlight=False, soft_wrap=True)
+from pipelines.cli.terminal import out
 
 
 def verify_models(entries: Sequence[ModelEntry]) -> int:
@@ -27,10 +24,19 @@ def verify_models(entries: Sequence[ModelEntry]) -> int:
     return failed
 
 
-def measure_models(entries: Sequence[ModelEntry], results: Path | None, *, again: bool, table: Path | None) -> int:
-    """Check and measure the models with random weights, each in its own process; returns how many failed."""
+def measure_models(
+    entries: Sequence[ModelEntry], results: Path | None, *, again: bool, table: Path | None, csv: Path | None
+) -> int:
+    """Check and measure the models with random weights, each in its own process; returns how many failed.
+
+    Args:
+        entries: which models.
+        results: where measurements are kept; None for the file in the cache folder.
+        again: measure what was measured before again.
+        table, csv: files to write all of them to, in Markdown and as CSV.
+    """
     from miqd_builder.zoo.check.sweep import sweep
-    from miqd_builder.zoo.check.sweep_table import markdown
+    from miqd_builder.zoo.check.sweep_table import csv_text, markdown
     from miqd_builder.zoo.weights.cache import cache_folder
 
     results = results or cache_folder() / "zoo-sweep.jsonl"
@@ -42,9 +48,10 @@ def measure_models(entries: Sequence[ModelEntry], results: Path | None, *, again
         _show(f"[{number}/{len(entries)}] {found.name} ({found.task})", found.problem, f"ok, {figures}{detections}")
     failed = sum(found.problem is not None for found in measurements)
     _summary(len(entries), failed, f"measurements in {results}")
-    if table is not None:
-        table.write_text(markdown(entries, measurements), encoding="utf-8")
-        out.print(f"Table in {table}", style="green")
+    for file, text in ((table, markdown), (csv, csv_text)):
+        if file is not None:
+            file.write_text(text(entries, measurements), encoding="utf-8")
+            out.print(f"Table in {file}", style="green")
     return failed
 
 

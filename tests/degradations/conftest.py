@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 
-from tests.degradations.pictures import REFERENCE, ellipse, scene
+from tests.degradations.pictures import GOLDEN, PUBLISHED_PICTURES, ellipse, scene
 
 
 @pytest.fixture(scope="session")
@@ -24,25 +26,24 @@ def mask() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def reference() -> dict[str, Any]:
-    """Figures of the published generator, by distortion."""
-    file = REFERENCE / "golden_astronaut.json"
-    if not file.exists():
-        pytest.skip(f"no reference figures: {file.parent} is absent")
-    return json.loads(file.read_text())["distortions"]
+    """Figures of the published generator for the astronaut, by distortion."""
+    figures: dict[str, Any] = json.loads((GOLDEN / "published_astronaut.json").read_text())["distortions"]
+    return figures
 
 
 @pytest.fixture(scope="session")
-def astronaut(reference: dict[str, Any]) -> np.ndarray:
-    data = pytest.importorskip("skimage.data")
-    return np.ascontiguousarray(data.astronaut())
+def astronaut() -> np.ndarray:
+    return np.ascontiguousarray(skimage.data.astronaut())
 
 
 @pytest.fixture(scope="session")
-def reference_png(reference: dict[str, Any]):
-    """Read one of the reference pictures."""
+def reference_png() -> Callable[[str], np.ndarray]:
+    """Read one of the published generator's pictures."""
+    if not PUBLISHED_PICTURES.is_dir():
+        pytest.skip("the pictures of the published generator are not beside this checkout")
 
     def read(name: str) -> np.ndarray:
-        bgr = cv2.imread(str(REFERENCE / "astronaut" / f"astronaut_{name}.png"), cv2.IMREAD_COLOR)
+        bgr = cv2.imread(str(PUBLISHED_PICTURES / f"astronaut_{name}.png"), cv2.IMREAD_COLOR)
         return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
     return read

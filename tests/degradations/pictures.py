@@ -1,4 +1,4 @@
-"""Pictures made by arithmetic, and where the figures of the published generator lie."""
+"""Pictures made by arithmetic, and where golden numbers and the pictures of the published generator lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = ROOT.parent / "shared" / "reference"
+GOLDEN = Path(__file__).with_name("golden")
+PUBLISHED_PICTURES = ROOT.parent / "shared" / "reference" / "astronaut"
+"""PNG files of the published generator; they are no part of the repository."""
 
 
 def scene(height: int, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The figures and pictures of the published generator for the astronaut (skipped where ../shared is absent)."""
+"""The figures of the published generator for the astronaut, and its pictures where they are at hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import degradations
 from degradations.motion import blur_along_line
-from tests.degradations.pictures import REFERENCE, ellipse
+from tests.degradations.pictures import GOLDEN, ellipse
 
 EXACT = ("contrast", "pixelate", "jpeg_compression")
 DETERMINISTIC = (*EXACT, "darkness", "defocus_blur")
@@ -35,11 +35,17 @@ def assert_nearly_equal(image: np.ndarray, expected: np.ndarray) -> None:
     assert np.count_nonzero(difference) <= 0.01 * difference.size
 
 
-def test_candidates_are_the_published_ones(reference):
-    published = json.loads((REFERENCE / "candidates.json").read_text())["distortions"]
+def test_candidates_are_the_published_ones():
+    published = json.loads((GOLDEN / "published_candidates.json").read_text())["distortions"]
     for name, facts in published.items():
         expected = tuple(tuple(c) if isinstance(c, list) else (c,) for c in facts["candidates"])
         assert degradations.distortion(name).candidates == expected
+
+
+def test_the_image_and_the_mask_are_the_published_ones(astronaut):
+    published = json.loads((GOLDEN / "published_astronaut.json").read_text())
+    assert hashlib.sha256(astronaut.tobytes()).hexdigest() == published["sha256"]
+    assert hashlib.sha256(ellipse(512, 512).tobytes()).hexdigest() == published["mask_sha256"]
 
 
 @pytest.mark.parametrize("name", ["contrast", "pixelate"])

@@ -88,7 +88,7 @@ def test_max_pixels_counts_for_images_and_mask_files(data: DataSet, tmp_path: Pa
 
 def test_wrong_kinds_and_options_are_one_line(sources: SourceSet) -> None:
     with pytest.raises(ConfigError, match=r"Unknown ROI kind 'dyno': expected one of .* Did you mean 'dino'"):
-        RoiConfig(kind="dyno")
+        check_roi(RoiConfig(kind="dyno"), sources)
     with pytest.raises(ConfigError, match=r"roi\.options is for kinds of other packages: roi\.kind 'saliency' takes none"):
         check_roi(RoiConfig(kind="saliency", options={"size": 3}), sources)
 

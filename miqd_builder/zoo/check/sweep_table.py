@@ -1,7 +1,9 @@
-"""The measurements of a sweep as a page of Markdown."""
+"""The measurements of a sweep as a page of Markdown, and as CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 
 from miqd_builder.zoo.check.measurement import IMAGE_SIZE, Measurement
@@ -30,7 +32,27 @@ the image, the same predictions again, in another order and alone.
 - **found**: detections without a threshold on their scores. With random weights RTMDet finds little, and SOLO, which keeps its
   own threshold, nothing.
 - **metric**: published figure on clean images, in percent.
+
+The same figures as CSV are in [results/](results/README.md).
 """
+
+COLUMNS = (
+    "model",
+    "task",
+    "family",
+    "input_height",
+    "input_width",
+    "params_millions",
+    "gflops",
+    "peak_mib",
+    "cpu_seconds",
+    "found",
+    "metric",
+    "metric_percent",
+    "paper",
+    "problem",
+)
+"""Of the CSV; what a model doesn't have is empty."""
 
 
 def markdown(entries: Iterable[ModelEntry], measurements: Sequence[Measurement]) -> str:
@@ -40,6 +62,27 @@ def markdown(entries: Iterable[ModelEntry], measurements: Sequence[Measurement])
     for entry in entries:
         tables.setdefault(entry.task, []).append(_row(entry, measured[entry.name]))
     return INTRODUCTION + "".join(_table(task, rows) for task, rows in tables.items())
+
+
+def csv_text(entries: Iterable[ModelEntry], measurements: Sequence[Measurement]) -> str:
+    """Return the figures of :func:`markdown` as CSV, a line a model under :data:`COLUMNS`."""
+    measured = {measurement.name: measurement for measurement in measurements}
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        found = measured[entry.name]
+        height, width = entry.input_size or (None, None)
+        metric = (entry.metric.name, f"{entry.metric.value:.1f}") if entry.metric else (None, None)
+        costs = (
+            found.params,
+            found.gflops,
+            found.peak_mib,
+            None if found.ms is None else f"{found.ms / 1000:.2f}",
+            found.found,
+        )
+        writer.writerow([entry.name, entry.task, entry.family, height, width, *costs, *metric, entry.paper, found.problem])
+    return stream.getvalue()
 
 
 def _table(task: str, rows: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ operators that the torch and torchvision wheels bring along.
 Call :func:`install` before anything imports ``mmcv.ops``. A compiled ``mmcv._ext``, where there is one, is used instead.
 """
 
-from miqd_builder.zoo.mmcv_ops.registration import MissingOperatorError, install
+from miqd_builder.zoo.mmcv_ops.missing import MissingOperatorError
+from miqd_builder.zoo.mmcv_ops.registration import install
 
 __all__ = ["MissingOperatorError", "install"]

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from miqd_builder.zoo.mmcv_ops.registration import MissingOperatorError
+from miqd_builder.zoo.mmcv_ops.missing import MissingOperatorError
 
 AVERAGE = 1
 """mmcv's number of the pooling mode ``avg``; 0 is ``max``."""

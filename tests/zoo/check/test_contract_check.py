@@ -1,5 +1,6 @@
 """`miqd zoo verify`: what the check of a model notices, and the sweep that measures models in processes of their own."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -141,9 +142,11 @@ def die(entry, options):
 
 def test_a_sweep_survives_its_models_and_goes_on_where_it_was(tmp_path: Path) -> None:
     """Each model costs itself only; what was measured without a problem isn't measured again."""
-    zoo, results, table = tmp_path / "zoo.yaml", tmp_path / "sweep" / "results.jsonl", tmp_path / "table.md"
+    zoo, results = tmp_path / "zoo.yaml", tmp_path / "sweep" / "results.jsonl"
+    table, rows_file = tmp_path / "table.md", tmp_path / "table.csv"
     zoo.write_text(ZOO)
-    command = ["zoo", "verify", "--random-weights", "--zoo", str(zoo), "--results", str(results), "--table", str(table)]
+    command = ["zoo", "verify", "--random-weights", "--zoo", str(zoo), "--results", str(results)]
+    command += ["--table", str(table), "--csv", str(rows_file)]
     first = RUNNER.invoke(app, command)
     assert first.exit_code == 1
     assert "small (cls): ok, 1.59 M parameters" in first.output
@@ -154,6 +157,10 @@ def test_a_sweep_survives_its_models_and_goes_on_where_it_was(tmp_path: Path) ->
     assert rows[0]["gflops"] == pytest.approx(0.046, rel=0.2)
     assert 100 < rows[0]["peak_mib"] < 4000
     assert "| small | - | - | 1.59 |" in table.read_text()
+    with rows_file.open(newline="") as stream:
+        lines = {line["model"]: line for line in csv.DictReader(stream)}
+    assert lines["small"]["params_millions"] == "1.59" and lines["small"]["problem"] == ""
+    assert lines["dies"]["params_millions"] == "" and "process died (9)" in lines["dies"]["problem"]
 
     from miqd_builder.zoo.catalog import load_zoo
 

@@ -1,9 +1,8 @@
-# ruff: noqa: E402  (see sys.path below)
 """Speed of the degradations: per distortion, for all 250 of an image, encoded, in 1 and 2 processes; one thread each.
 
-    python benchmarks/degradations.py                          # a 500x375 photograph that scikit-image ships
-    python benchmarks/degradations.py --image photo.jpg --out build/photo.json
-    python benchmarks/degradations.py --memory                 # also the peak memory of a 4288x2848 source
+    python benchmarks/rendering.py                             # a 500x375 photograph that scikit-image ships
+    python benchmarks/rendering.py --image photo.jpg --out build/photo.json
+    python benchmarks/rendering.py --memory                 # also the peak memory of a 4288x2848 source
 
 Prints tables and writes them as JSON. Times are CPU times of one thread, but for the processes. The published generator needs
 5.4 s for the 120 candidates, 2.2 s for the 200 blends and 20.4 s for the 250 files of such an image (82 ms each: Pillow,
@@ -17,7 +16,6 @@ import importlib.util
 import json
 import platform
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,10 +23,6 @@ from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-# As a script, this file's folder comes first on the path, where the file would hide the package of the same name.
-HERE = Path(__file__).resolve().parent
-sys.path[:] = [str(HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != HERE)]
 
 import cv2
 import numpy as np
@@ -65,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", type=Path, help="image file; a part of scikit-image's astronaut by default")
     parser.add_argument("--repeat", type=int, default=5, help="the best of so many runs counts (default: 5)")
-    parser.add_argument("--out", type=Path, default=Path("build/degradations.json"), help="JSON file (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("build/rendering.json"), help="JSON file (default: %(default)s)")
     parser.add_argument("--memory", action="store_true", help="also measure the peak memory of a 4288x2848 source (a minute)")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
