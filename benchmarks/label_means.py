@@ -9,8 +9,9 @@ import argparse
 
 import duckdb
 
-from miqd_builder.audit.statistics import fingerprint, labels_table
+from miqd_builder.auditing.statistics import fingerprint
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import labels_table
 
 REGIONS = {"roi": "ROI stronger", "background": "background stronger"}
 MEANS = "avg(consistency_weighted), avg(accuracy_weighted), avg(composite)"

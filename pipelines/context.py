@@ -7,7 +7,6 @@ import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import degradations
@@ -19,9 +18,10 @@ from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
+from miqd_builder.tables.images import PartImages
 from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineage
 from miqd_builder.tables.schema import ORIGINAL
-from miqd_builder.zoo.catalog import Catalog, load_zoo
+from miqd_builder.zoo.catalog import Catalog, load_zoo, shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.stages.items import PlannedRun
 
@@ -30,8 +30,6 @@ T = TypeVar("T")
 MOST_CONTEXTS = 4
 _contexts: dict[str, Context] = {}
 """Runs that this worker has open, by token, the oldest first."""
-
-SHIPPED_ZOO = Path(__file__).resolve().parents[1] / "model_zoo_configs"
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,14 @@ class Context:
                 "Put them back, or use another --out."
             )
         return [self.sources.by_id[source_id] for source_id in ids]
+
+    def images(self, part: int) -> PartImages:
+        """Return the images of a part, as its part of ``variants`` records them.
+
+        Raises:
+            StoreError: the part of ``variants`` is missing or damaged.
+        """
+        return PartImages(self.folder, self.config, self.names, part)
 
     def variants_lineage(self, ids: Sequence[str]) -> VariantsLineage:
         """What the variants of these sources depend on."""
@@ -215,11 +221,6 @@ def open_planned(planned: PlannedRun) -> Context:
 def open_zoo(config: RunConfig) -> Catalog:
     """Return the models of the run's zoo files, or of those that ship with the project."""
     return load_zoo(config.zoo or shipped_zoo())
-
-
-def shipped_zoo() -> tuple[Path, ...]:
-    """Return the zoo files that ship with the project."""
-    return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
 
 
 def reusable_rows(keys: Sequence[tuple[str, str]], old: Lineage | None, wanted: RenderedLineage) -> set[tuple[str, str]]:

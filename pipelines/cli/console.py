@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from miqd_builder.audit import statistics
+from miqd_builder.auditing import statistics
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.zoo.build import precision_of
 

@@ -111,7 +111,7 @@ def compare(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there too.")] = None,
 ) -> None:
     """Say how well two sets of labels agree: rank and linear correlation, error, and the worst disagreements."""
-    from miqd_builder.audit import comparison
+    from miqd_builder.auditing import comparison
     from miqd_builder.store.folder import RunFolder
     from miqd_builder.tasks import check_task
     from pipelines.cli.options import run_folder
@@ -128,9 +128,9 @@ def compare(
 
 def _labelled(url: str, form: Format) -> list[Task]:
     """Labelled tasks of a run folder that a format has."""
-    from miqd_builder.audit.statistics import labelled_tasks
     from miqd_builder.errors import ConfigError
     from miqd_builder.store.folder import RunFolder
+    from miqd_builder.tables.queries import labelled_tasks
 
     labelled = labelled_tasks(RunFolder(url))
     tasks = [task for task in form.tasks if task in labelled]

@@ -157,7 +157,7 @@ def audit(
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap draws for the intervals.")] = 1000,
 ) -> None:
     """Summarise how each distortion hurts, and write report/index.html."""
-    from miqd_builder.audit.report import write_report
+    from miqd_builder.auditing.report import write_report
     from miqd_builder.store.folder import RunFolder
     from pipelines.cli import console
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.table import Table
 
-from miqd_builder.audit.comparison import ALL, Comparison
-from miqd_builder.audit.label_statistics import Fingerprint, fingerprint_with_intervals
-from miqd_builder.audit.statistics import labelled_tasks
+from miqd_builder.auditing.comparison import ALL, Comparison
+from miqd_builder.auditing.label_statistics import Fingerprint, fingerprint_with_intervals
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import labelled_tasks
 from pipelines.cli.console import out
 
 _TITLES = {

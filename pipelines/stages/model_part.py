@@ -12,6 +12,7 @@ from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
+from miqd_builder.tables.images import Named, PartImages
 from miqd_builder.tables.lineage import ResponsesLineage
 from miqd_builder.tables.responses import Answer, responses_table
 from miqd_builder.tables.schema import ORIGINAL, table_path
@@ -21,7 +22,6 @@ from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, fingerprint_of, reusable_rows
 from pipelines.stages.degrade import FATAL, PartResult
 from pipelines.stages.items import PlannedModel
-from pipelines.stages.variant_images import Named, PartImages
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from miqd_builder.audit.statistics import labelled_tasks, labels_table
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import labelled_tasks, labels_table
 
 Array = NDArray[np.float64]
 
