@@ -13,6 +13,7 @@ from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.limits import MAX_PIXELS
 from miqd_builder.scheduler_names import SCHEDULERS, is_known
 from miqd_builder.tasks import check_task
+from miqd_builder.wording import COMMAND_LINE, Words
 from miqd_builder.yaml_files import read_mapping
 
 WORKER_TIMEOUT = 600.0
@@ -122,6 +123,7 @@ def load_run(
     task: str | None = None,
     settings: Sequence[str] = (),
     out: str | None = None,
+    words: Words = COMMAND_LINE,
     **options: Any,
 ) -> RunConfig:
     """Resolve a run file, its section for a task, and what the command line adds.
@@ -131,6 +133,7 @@ def load_run(
         task: cls, det, ins or seg; the fields under ``tasks.<task>`` of the run file override the others.
         settings: ``key=value`` with a dotted key and a YAML value; the last word. Relative paths start at the current folder.
         out: run folder, overrides the run file's.
+        words: how errors name what overrides the run file.
         options: further fields by name; None means not given.
 
     Raises:
@@ -154,11 +157,11 @@ def load_run(
     _resolve_paths(added, Path.cwd())
     fields = _merge(fields, added)
     if not fields:
-        raise ConfigError("Nothing to run: give a run file with --run, or the fields with --set source.kind=folder and so on.")
+        raise ConfigError(f"Nothing to run: {words.nothing}.")
     try:
         return RunConfig.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(_explain(error, file)) from None
+        raise ConfigError(_explain(error, file, words)) from None
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,14 +207,14 @@ def _absolute(path: Any, base: Path) -> Any:
     return str((base / Path(path).expanduser()).resolve())
 
 
-def _explain(error: ValidationError, file: Path | None) -> str:
+def _explain(error: ValidationError, file: Path | None, words: Words) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    where = f"Run file '{file}'" if file else "The command line"
+    where = f"Run file '{file}'" if file else words.given
     if first["type"] == "extra_forbidden":
         sections: dict[str, type[BaseModel]] = {"source": SourceConfig, "roi": RoiConfig}
         owner = sections.get(str(first["loc"][0]) if len(first["loc"]) > 1 else "", RunConfig)
         return f"{where}: unknown field '{key}'.{did_you_mean(str(first['loc'][-1]), owner.model_fields)}"
     if first["type"] == "missing":
-        return f"{where}: the field '{key}' is missing. Add it, or give it with --set {key}=..."
+        return f"{where}: the field '{key}' is missing. Add it, or give it with {words.setting(key)}"
     return f"{where}: {key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ import degradations
 from miqd_builder import user_code
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StaleCodeError, UnreadableImageError
-from miqd_builder.roi import roi_fingerprint
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
-from miqd_builder.tables.images import PartImages
-from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineage
+from miqd_builder.tables.images import PartImages, source_hash
+from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineage, short_hash
 from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo, shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
@@ -85,7 +83,7 @@ class Context:
     @functools.cached_property
     def names_fingerprint(self) -> str:
         """Hash of the names of all degradations."""
-        return fingerprint_of(*self.names)
+        return short_hash(*self.names)
 
     def source_fingerprint(self, source: SourceImage) -> str:
         """Hash of everything that the degraded pixels of one source depend on, besides the distortion.
@@ -93,9 +91,7 @@ class Context:
         Every model asks for it, and it reads the file: it is computed once a run.
         """
         if source.source_id not in self._source_fingerprints:
-            self._source_fingerprints[source.source_id] = fingerprint_of(
-                source.file_sha256(), roi_fingerprint(self.config.roi, source), str(self.config.seed)
-            )
+            self._source_fingerprints[source.source_id] = source_hash(source, self.config.roi, self.config.seed)
         return self._source_fingerprints[source.source_id]
 
     def truth_fingerprint(self, source: SourceImage) -> str:
@@ -240,8 +236,3 @@ def reusable_rows(keys: Sequence[tuple[str, str]], old: Lineage | None, wanted: 
         for source_id, name in keys
         if source_id in sources and (name == ORIGINAL or degradations.parse(name).distortion in distortions)
     }
-
-
-def fingerprint_of(*texts: str) -> str:
-    """Return a hash of some texts, 16 hex digits."""
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

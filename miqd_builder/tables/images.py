@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import degradations
-from miqd_builder.config import RunConfig
+from miqd_builder.config import RoiConfig, RunConfig
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.roi import roi_mask
+from miqd_builder.roi import roi_fingerprint, roi_mask
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.images import decode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.tables.candidates import read_candidates
+from miqd_builder.tables.lineage import short_hash
 from miqd_builder.tables.schema import ORIGINAL, image_path, table_path
 
 BATCH_IMAGES = 64
@@ -26,6 +27,11 @@ BATCH_BYTES = 128 * 2**20
 """Bound of a batch in memory; a worker holds three of them (``read_ahead``)."""
 
 Named = tuple[str, NDArray[np.uint8]]
+
+
+def source_hash(source: SourceImage, roi: RoiConfig, seed: int) -> str:
+    """Return the hash of everything that the degraded pixels of one source depend on, besides the distortion."""
+    return short_hash(source.file_sha256(), roi_fingerprint(roi, source), str(seed))
 
 
 class PartImages:

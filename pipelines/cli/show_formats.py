@@ -1,4 +1,4 @@
-"""What ``miqd compare`` and ``miqd audit --fingerprint`` show."""
+"""What ``miqd export``, ``miqd compare`` and ``miqd audit --fingerprint`` show."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any
 from rich.table import Table
 
 from miqd_builder.auditing.comparison import ALL, Comparison
-from miqd_builder.auditing.label_statistics import Fingerprint, fingerprint_with_intervals
+from miqd_builder.auditing.label_statistics import Fingerprint
 from miqd_builder.errors import StoreError
-from miqd_builder.store.folder import RunFolder
-from miqd_builder.tables.queries import labelled_tasks
-from pipelines.cli.console import out
+from pipelines.cli.console import hint, out
+from pipelines.stages.export import ExportSummary
 
 _TITLES = {
     "std_accuracy": "std accuracy",
@@ -26,6 +25,17 @@ _TITLES = {
     "srcc_psnr_composite": "SRCC(PSNR, composite)",
     "srcc_ssim_composite": "SRCC(SSIM, composite)",
 }
+
+
+def show_export(task: str, summary: ExportSummary, to: Path, split: str) -> None:
+    """Print what an export wrote and what failed."""
+    left_out = f", {summary.left_out} without ground truth in neither" if summary.left_out else ""
+    hint(
+        f"{task}: {summary.sources} sources, {summary.images} images ({summary.new} new) in {to}; "
+        f"{summary.train} train, {summary.val} val ({split}){left_out}."
+    )
+    for failure in summary.failed:
+        out.print(f"Failed: {failure}. The same command tries it again.", style="red")
 
 
 def show_comparison(result: Comparison) -> None:
@@ -68,21 +78,8 @@ def write_comparisons(results: Sequence[Comparison], file: Path) -> None:
         raise StoreError(f"Can't write '{file}' ({error.strerror}): choose another file.") from None
 
 
-def show_fingerprints(url: str, tasks: Sequence[str] | None, resamples: int) -> None:
-    """Print a run's statistics beside the paper's, and why they may not be compared; of all labelled tasks by default.
-
-    Raises:
-        StoreError: there are no labels.
-    """
-    folder = RunFolder(url)
-    chosen = tasks or labelled_tasks(folder)
-    if not chosen:
-        raise StoreError(f"'{url}' has no labels yet: run 'miqd label' first.")
-    for task in chosen:
-        _show_fingerprint(fingerprint_with_intervals(folder, task, resamples=resamples))
-
-
-def _show_fingerprint(result: Fingerprint) -> None:
+def show_fingerprint(result: Fingerprint) -> None:
+    """Print a run's statistics beside the paper's, and why they may not be compared."""
     title = f"{result.task}: {result.rows} degraded images of {result.sources} sources"
     table = _table(title, ("statistic", "here", "95 % interval", "paper"))
     for e in result.estimates:

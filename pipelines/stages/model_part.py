@@ -13,13 +13,13 @@ from miqd_builder.sources import SourceImage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.tables.images import Named, PartImages
-from miqd_builder.tables.lineage import ResponsesLineage
+from miqd_builder.tables.lineage import ResponsesLineage, short_hash
 from miqd_builder.tables.responses import Answer, responses_table
 from miqd_builder.tables.schema import ORIGINAL, table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.build import build, precision_of
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.context import Context, fingerprint_of, reusable_rows
+from pipelines.context import Context, reusable_rows
 from pipelines.stages.degrade import FATAL, PartResult
 from pipelines.stages.items import PlannedModel
 
@@ -53,7 +53,7 @@ def _source_fingerprints(context: Context, task: Task, ids: Sequence[str]) -> di
 
 
 def _source_fingerprint(context: Context, task: Task, source: SourceImage) -> str:
-    return fingerprint_of(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
+    return short_hash(context.source_fingerprint(source), str(class_index(source)) if task == "cls" else "")
 
 
 def model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
@@ -66,7 +66,7 @@ def _model_fingerprint(context: Context, task: Task, entry: ModelEntry) -> str:
     # Predictions in full precision keep the fingerprint that they had before there was another one.
     precision = precision_of(entry, context.config.precision)
     reduced = () if precision == "float32" else (precision,)
-    return fingerprint_of(context.entry_fingerprint(entry), categories, *reduced)
+    return short_hash(context.entry_fingerprint(entry), categories, *reduced)
 
 
 def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry) -> Footer | None:
