@@ -72,8 +72,6 @@ def export(
         >>> written = mb.export(folder + "/run", to=folder + "/published")
         >>> written["cls"].images
         1
-        >>> mb.import_labels(folder + "/published", out=folder + "/again")
-        {'cls': 1}
     """
     chosen = format_of(format)
     writer_of(chosen)
@@ -129,11 +127,14 @@ def import_labels(
     Example:
         >>> import tempfile
         >>> import miqd_builder as mb
-        >>> try:
-        ...     mb.import_labels(tempfile.mkdtemp(), out=tempfile.mkdtemp() + "/run", format="miqt")
-        ... except mb.MiqdError as error:
-        ...     print(error)
-        Unknown format 'miqt': known are miqd. Did you mean 'miqd'?
+        >>> folder = tempfile.mkdtemp()
+        >>> fields = {"degradations": "darkness_1", "limit": 2, "models": "demo_resnet10t", "scheduler": "inline"}
+        >>> made = mb.label(task="cls", run="pipelines/demo.yaml", out=folder + "/run", **fields)
+        >>> written = mb.export(folder + "/run", to=folder + "/published")
+        >>> mb.import_labels(folder + "/published", out=folder + "/imported")
+        {'cls': 2}
+        >>> mb.open_run(folder + "/imported").labels("cls", columns=["source_id"])["source_id"].to_pylist()
+        ['scene_00_ball', 'scene_01_box']
     """
     chosen = format_of(format)
     reader_of(chosen)

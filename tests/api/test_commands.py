@@ -106,7 +106,7 @@ def test_a_wrong_argument_names_the_nearest(call: Callable[[], object], message:
             "the field 'source.images' is missing. Add it, or give it with source={'images': ...}",
         ),
         (
-            lambda: mb.degrade(out="x", source={"kind": "folder", "imags": "y"}),
+            lambda: mb.degrade(out="x", source={"kind": "folder", "images": ".", "imags": "y"}),
             "unknown field 'source.imags'. Did you mean 'images'",
         ),
         (lambda: mb.degrade(out="x", source={"kind": "foldr", "images": "y"}), "Did you mean 'folder'"),

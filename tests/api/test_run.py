@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -75,6 +76,18 @@ def test_views_of_a_folder_with_a_strange_name(labelled: Path, tmp_path: Path, n
     shutil.copytree(labelled / "out-cls", tmp_path / name / "out")
     with mb.open_run(tmp_path / name / "out").duckdb() as database:
         assert database.sql("select task, model, count(*) from scores group by all").fetchall() == [("cls", "bright", 20)]
+
+
+def test_a_run_in_another_file_system(labelled: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.put(str(labelled / "out-cls"), "/api/", recursive=True)
+    here, there = mb.open_run(labelled / "out-cls"), mb.open_run("memory://api/out-cls")
+    assert there.labels("cls").equals(here.labels("cls"))
+    assert np.array_equal(there.image("scene_1", "darkness_5"), here.image("scene_1", "darkness_5"))
+    with there.duckdb() as database:
+        assert database.sql("select task, model, count(*) from responses group by all").fetchall() == [("cls", "bright", 20)]
+        assert database.sql("select count(*) from variants").fetchall() == [(16,)]
+    memory.rm("/api", recursive=True)
 
 
 @pytest.mark.parametrize("out", ["out", "out-cls"])
