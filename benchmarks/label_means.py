@@ -16,8 +16,9 @@ from typing import Any
 
 import duckdb
 
-from miqd_builder.audit.statistics import point_statistics, stored_labels
+from miqd_builder.auditing.statistics import point_statistics
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import stored_labels
 
 REAL_RUNS = ("cls=runs/real-imagenet", "det=runs/real-coco", "ins=runs/real-coco")
 REGIONS = {"roi": "ROI stronger", "background": "background stronger"}

@@ -36,7 +36,6 @@ from pipelines.cli.console import by_step
 from pipelines.context import open_zoo
 from pipelines.planning import plan_degrade, plan_label
 from pipelines.run import run_degrade, run_label
-from pipelines.stages.variant_images import PartImages
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "real"
@@ -138,7 +137,7 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
         [pixels for _, pixels in batch]
         for part in plan.parts
         for source in plan.context.part_sources(plan.context.record.parts[part])
-        for batch in PartImages(plan.context, part).batches(source, [ORIGINAL, *plan.context.names])
+        for batch in plan.context.images(part).batches(source, [ORIGINAL, *plan.context.names])
     ]
 
     bare_loop(adapters, batches)

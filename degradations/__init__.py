@@ -15,9 +15,6 @@ from degradations.quality import SEVERITIES, Ranking, psnr
 from degradations.registry import MIQD_DISTORTIONS, register
 from degradations.render import Variant, rank_candidates, render
 
-fingerprint = content_hash
-"""Former name of :func:`content_hash`."""
-
 __all__ = [
     "MIQD_DISTORTIONS",
     "SEVERITIES",

@@ -16,6 +16,7 @@ from miqd_builder.scheduler_names import SCHEDULERS, is_known
 from miqd_builder.sources.config import SourceConfig
 from miqd_builder.sources.registry import SOURCES
 from miqd_builder.tasks import check_task
+from miqd_builder.wording import COMMAND_LINE, Words
 from miqd_builder.yaml_files import read_mapping
 
 __all__ = ["WORKER_TIMEOUT", "RoiConfig", "RunConfig", "SourceConfig", "load_run"]
@@ -85,6 +86,7 @@ def load_run(
     task: str | None = None,
     settings: Sequence[str] = (),
     out: str | None = None,
+    words: Words = COMMAND_LINE,
     **options: Any,
 ) -> RunConfig:
     """Resolve a run file, its section for a task, and what the command line adds.
@@ -95,6 +97,7 @@ def load_run(
         settings: ``key=value`` with a dotted key and a YAML value; overrides everything else. Relative paths start at the
             current folder.
         out: run folder, overrides the run file's.
+        words: how errors name what overrides the run file.
         options: further fields by name; None means not given.
 
     Raises:
@@ -118,11 +121,11 @@ def load_run(
     _resolve_paths(added, Path.cwd())
     fields = _merge(fields, added)
     if not fields:
-        raise ConfigError("Nothing to run: give a run file with --run, or the fields with --set source.kind=folder and so on.")
+        raise ConfigError(f"Nothing to run: {words.nothing}.")
     try:
         return RunConfig.model_validate(fields)
     except ValidationError as error:
-        raise ConfigError(_explain(error, file)) from None
+        raise ConfigError(_explain(error, file, words)) from None
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,14 +171,14 @@ def _absolute(path: Any, base: Path) -> Any:
     return str((base / Path(path).expanduser()).resolve())
 
 
-def _explain(error: ValidationError, file: Path | None) -> str:
+def _explain(error: ValidationError, file: Path | None, words: Words) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    where = f"Run file '{file}'" if file else "The command line"
+    where = f"Run file '{file}'" if file else words.given
     if first["type"] == "extra_forbidden":
         sections: dict[str, type[BaseModel]] = {"source": SourceConfig, "roi": RoiConfig}
         owner = sections.get(str(first["loc"][0]) if len(first["loc"]) > 1 else "", RunConfig)
         return f"{where}: unknown field '{key}'.{did_you_mean(str(first['loc'][-1]), owner.model_fields)}"
     if first["type"] == "missing":
-        return f"{where}: the field '{key}' is missing. Add it, or give it with --set {key}=..."
+        return f"{where}: the field '{key}' is missing. Add it, or give it with {words.setting(key)}"
     return f"{where}: {key} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}."

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import degradations
 from miqd_builder import user_code
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StaleCodeError, UnreadableImageError
-from miqd_builder.roi import roi_hash
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
-from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineage
+from miqd_builder.tables.images import PartImages, source_hash
+from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineage, short_hash
 from miqd_builder.tables.schema import ORIGINAL
-from miqd_builder.zoo.catalog import Catalog, load_zoo
+from miqd_builder.zoo.catalog import Catalog, load_zoo, shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.stages.items import PlannedRun
 
@@ -30,8 +28,6 @@ T = TypeVar("T")
 MOST_CONTEXTS = 4
 _contexts: dict[str, Context] = {}
 """Runs that this worker has open, by token, the oldest first."""
-
-SHIPPED_ZOO = Path(__file__).resolve().parents[1] / "model_zoo_configs"
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,14 @@ class Context:
             )
         return [self.sources.by_id[source_id] for source_id in ids]
 
+    def images(self, part: int) -> PartImages:
+        """Return the images of a part, as its part of ``variants`` records them.
+
+        Raises:
+            StoreError: the part of ``variants`` is missing or damaged.
+        """
+        return PartImages(self.folder, self.config, self.names, part)
+
     def variants_lineage(self, ids: Sequence[str]) -> VariantsLineage:
         """Lineage of the variants of these sources."""
         return VariantsLineage(
@@ -79,7 +83,7 @@ class Context:
     @functools.cached_property
     def names_hash(self) -> str:
         """Hash of the names of all degradations."""
-        return hash_of(*self.names)
+        return short_hash(*self.names)
 
     def source_hash(self, source: SourceImage) -> str:
         """Hash of everything that the degraded pixels of one source depend on, besides the distortion.
@@ -87,9 +91,7 @@ class Context:
         Every model asks for it, and it reads the file: it is computed once a run.
         """
         if source.source_id not in self._source_hashes:
-            self._source_hashes[source.source_id] = hash_of(
-                source.file_sha256(), roi_hash(self.config.roi, source), str(self.config.seed)
-            )
+            self._source_hashes[source.source_id] = source_hash(source, self.config.roi, self.config.seed)
         return self._source_hashes[source.source_id]
 
     def truth_hash(self, source: SourceImage) -> str:
@@ -217,11 +219,6 @@ def open_zoo(config: RunConfig) -> Catalog:
     return load_zoo(config.zoo or shipped_zoo())
 
 
-def shipped_zoo() -> tuple[Path, ...]:
-    """Return the zoo files that ship with the project."""
-    return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
-
-
 def reusable_rows(keys: Sequence[tuple[str, str]], old: Lineage | None, wanted: RenderedLineage) -> set[tuple[str, str]]:
     """Return the rows of an earlier part that are still valid: same source, same distortion, same model and settings.
 
@@ -239,8 +236,3 @@ def reusable_rows(keys: Sequence[tuple[str, str]], old: Lineage | None, wanted: 
         for source_id, name in keys
         if source_id in sources and (name == ORIGINAL or degradations.parse(name).distortion in distortions)
     }
-
-
-def hash_of(*texts: str) -> str:
-    """Return a hash of some texts, 16 hex digits."""
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

@@ -15,8 +15,9 @@ from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.store.record import CommandRecord, RunRecord, config_hash
 from miqd_builder.tables.lineage import PartState
 from miqd_builder.tables.schema import table_path
+from miqd_builder.zoo.catalog import shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.context import Context, shipped_zoo
+from pipelines.context import Context
 from pipelines.planning import LabelPlan, Plan
 from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers.shared import OpenSchedulers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -176,7 +177,7 @@ class RunFolder:
     def list(self, pattern: str) -> list[str]:
         """Return the names of the files that match a glob, sorted, relative to the folder."""
         with self._access("list", pattern):
-            found = self.fs.glob(self.path(pattern))
+            found = self.fs.glob(f"{glob.escape(self.root)}/{pattern}")
         return sorted(
             str(path)[len(self.root) + 1 :] if self.local else str(path).split(self.root + "/", 1)[1] for path in found
         )

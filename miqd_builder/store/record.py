@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StoreError
 from miqd_builder.sources.base import some
@@ -41,6 +43,19 @@ class CommandRecord:
     def key(self) -> CommandKey:
         """What the command is called."""
         return CommandKey(self.command, self.task)
+
+    def run_file(self, folder: RunFolder) -> RunConfig:
+        """Return the resolved run file of a command other than ``import``.
+
+        Raises:
+            StoreError: this version can't read it.
+        """
+        try:
+            return RunConfig.model_validate(self.config)
+        except ValidationError as error:
+            raise StoreError(
+                f"'{folder.path(NAME)}' holds a run file of {self.key} that this version can't read ({error})."
+            ) from None
 
 
 @dataclass

@@ -202,6 +202,11 @@ def from_json(content: Json) -> Lineage:
         raise ValueError(f"no lineage of a part: {type(error).__name__} {error}") from None
 
 
+def short_hash(*texts: str) -> str:
+    """Return a hash of some texts, 16 hex digits."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
 def content_hash(lineage: Lineage) -> str:
     """Return the hash of a lineage, 32 hex digits."""
     return hashed_json(to_json(lineage))

@@ -13,6 +13,8 @@ from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.yaml_files import read_mapping
 from miqd_builder.zoo.entry import ModelEntry
 
+SHIPPED_ZOO = Path(__file__).resolve().parents[2] / "model_zoo_configs"
+
 
 class Catalog:
     """The models of one or more zoo files, in the order of the files."""
@@ -104,6 +106,11 @@ def load_zoo(files: Sequence[str | Path]) -> Catalog:
             origin[entry.name] = file
             entries.append(entry)
     return Catalog(entries)
+
+
+def shipped_zoo() -> tuple[Path, ...]:
+    """Return the zoo files that ship with the project."""
+    return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
 
 
 def _read_entries(file: Path) -> list[ModelEntry]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from miqd_builder.audit import statistics
+from miqd_builder.auditing import statistics
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.zoo.build import precision_of
 from pipelines.cli.terminal import out
 
 if TYPE_CHECKING:
+    from pipelines.api import TaskAudit, VerifiedFile
     from pipelines.planning import LabelPlan, Plan
     from pipelines.work import StageSummary
 
@@ -115,23 +116,35 @@ def hint(text: str) -> None:
     out.print(text, style="green")
 
 
+def show_labelled(plans: Sequence[Plan], stages: Sequence[StageSummary]) -> None:
+    """Print what the stages of some tasks did, and the labels of each."""
+    show_stages(stages)
+    for plan in plans:
+        url, task = plan.context.config.out, plan.command.task
+        assert task is not None
+        show_labels(url, task)
+        hint(f"Labels are in {url}/labels/task={task}. Next: miqd audit --out {url}")
+
+
 def show_labels(url: str, task: str) -> None:
     """Print the mean label of each distortion at each uniform severity."""
-    rows = statistics.severity_table(RunFolder(url), task)
+    _show_severities(task, statistics.severity_table(RunFolder(url), task))
+
+
+def _show_severities(task: str, rows: statistics.Rows) -> None:
     cells = {(row["distortion"], row["severity"]): row for row in rows}
     title = f"{task}: mean consistency at uniform severity 1..5 (accuracy in brackets)"
     _print_grid(title, list(dict.fromkeys(row["distortion"] for row in rows)), range(1, 6), cells)
 
 
-def show_audit(url: str, task: str) -> None:
+def show_audit(task: str, found: TaskAudit) -> None:
     """Print what :func:`show_labels` prints, the mean label of each distortion in each region, and the run's statistics."""
-    show_labels(url, task)
-    rows = statistics.region_table(RunFolder(url), task)
-    cells = {(row["distortion"], row["region"]): row for row in rows}
+    _show_severities(task, found.severities)
+    cells = {(row["distortion"], row["region"]): row for row in found.regions}
     title = f"{task}: mean consistency by where the distortion is stronger (accuracy in brackets)"
-    _print_grid(title, list(dict.fromkeys(row["distortion"] for row in rows)), ("uniform", "roi", "background"), cells)
-    numbers = statistics.point_statistics(RunFolder(url), task)
-    out.print(f"{task}: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
+    names = list(dict.fromkeys(row["distortion"] for row in found.regions))
+    _print_grid(title, names, ("uniform", "roi", "background"), cells)
+    out.print(f"{task}: " + ", ".join(f"{name} {value:.4g}" for name, value in found.statistics.items()))
 
 
 def _print_grid(title: str, names: Sequence[str], columns: Sequence[Any], cells: dict[tuple[str, Any], dict[str, Any]]) -> None:
@@ -151,13 +164,28 @@ def _cell(row: dict[str, Any] | None) -> str:
     return f"{consistency} ({accuracy})"
 
 
-def show_verification(checked: Iterator[tuple[str, str | None]], *, done: str = "Checked") -> int:
-    """Print what is wrong and how much was checked; returns the number of problems."""
-    count = problems = 0
-    for name, problem in checked:
-        count += 1
-        if problem is not None:
-            problems += 1
-            out.print(f"{name} {problem}.", style="red")
-    out.print(f"{done} {count} files, {problems} with problems.", style="red" if problems else "green")
-    return problems
+class VerificationLines:
+    """Prints what is wrong as it is found, and how many files were read, then how many parts were computed again."""
+
+    def __init__(self) -> None:
+        self._count = self._problems = 0
+        self._recomputed = False
+
+    def show(self, file: VerifiedFile) -> None:
+        """Print the problem of a file, if it has one."""
+        if file.recomputed and not self._recomputed:
+            self.end()
+            self._recomputed = True
+        self._count += 1
+        if file.problem is not None:
+            self._problems += 1
+            out.print(f"{file.name} {file.problem}.", style="red")
+
+    def end(self) -> None:
+        """Print how much was checked; nothing where nothing was."""
+        if not self._count:
+            return
+        done = "Computed again and compared" if self._recomputed else "Checked"
+        style = "red" if self._problems else "green"
+        out.print(f"{done} {self._count} files, {self._problems} with problems.", style=style)
+        self._count = self._problems = 0

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pipelines.cli.options import QUARANTINED, Out, Plugins, Run, SchedulerName, Settings, TaskOption, Workers
-
-if TYPE_CHECKING:
-    from miqd_builder.formats.contract import Format
-    from miqd_builder.tasks import Task
 
 app = typer.Typer()
 
@@ -39,35 +35,24 @@ def export(
     workers: Workers = None,
 ) -> None:
     """Write labels and images in the form that the published training code reads, or in another format."""
-    from miqd_builder.config import RunConfig
-    from miqd_builder.formats.registry import format_of, writer_of
-    from pipelines.cli import console
-    from pipelines.cli.options import load, run_folder
-    from pipelines.stages.export import Split, export_run, recorded_config
+    from pipelines import api
+    from pipelines.cli.show_formats import show_export
 
-    chosen = format_of(form)
-    writer_of(chosen)
-    tasks = [chosen.task(task)] if task is not None else None
-    url = run_folder(run, out, settings, task)
-    failed = False
-    for name in tasks or _labelled(url, chosen):
-        options: dict[str, Any] = {"scheduler": scheduler, "workers": workers}
-        config: RunConfig = (
-            load(run, name, out, settings, **options) if run else recorded_config(url, name, settings or [], **options)
-        )
-        if scheduler is None and config.images == "png":
-            # Links are quicker made than workers.
-            config = config.model_copy(update={"scheduler": "inline"})
-        summary = export_run(config, name, to.resolve(), Split(val_fraction, split_seed), chosen)
-        left_out = f", {summary.left_out} without ground truth in neither" if summary.left_out else ""
-        console.hint(
-            f"{name}: {summary.sources} sources, {summary.images} images ({summary.new} new) in {to.resolve()}; "
-            f"{summary.train} train, {summary.val} val (fraction {val_fraction:g}, seed {split_seed}){left_out}."
-        )
-        for failure in summary.failed:
-            console.out.print(f"Failed: {failure}. The same command tries it again.", style="red")
-        failed = failed or bool(summary.failed)
-    if failed:
+    summaries = api.export(
+        out,
+        to=to,
+        task=task,
+        format=form,
+        run=run,
+        settings=settings or [],
+        val_fraction=val_fraction,
+        split_seed=split_seed,
+        scheduler=scheduler,
+        workers=workers,
+        show_progress=True,
+        on_task=lambda name, summary: show_export(name, summary, to.resolve(), f"fraction {val_fraction:g}, seed {split_seed}"),
+    )
+    if any(summary.failed for summary in summaries.values()):
         raise typer.Exit(QUARANTINED)
 
 
@@ -83,24 +68,13 @@ def import_command(
     plugin: Plugins = None,
 ) -> None:
     """Read published labels into a run folder, to audit them or to compare a rebuild with them."""
-    import degradations
-    from miqd_builder.errors import ConfigError
-    from miqd_builder.formats.importing import import_labels, tasks_in
-    from miqd_builder.formats.registry import format_of, reader_of
-    from miqd_builder.store.folder import RunFolder
+    from pipelines import api
     from pipelines.cli import console
-    from pipelines.progress.bar import progress
 
-    chosen = format_of(form)
-    reader_of(chosen)
-    try:
-        for module in plugin or []:
-            degradations.load_plugin(module)
-    except degradations.PluginError as error:
-        raise ConfigError(str(error)) from None
-    for name in tasks_in(chosen, folder) if task is None else [chosen.task(task)]:
-        rows = import_labels(chosen, folder, RunFolder(out), name, progress=progress)
+    def show(name: str, rows: int) -> None:
         console.hint(f"{name}: {rows} labels imported. Next: miqd audit --out {out}, or miqd compare {out} OTHER")
+
+    api.import_labels(folder, out=out, task=task, format=form, plugins=plugin or [], show_progress=True, on_task=show)
 
 
 @app.command("compare")
@@ -111,29 +85,11 @@ def compare(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there too.")] = None,
 ) -> None:
     """Compare two sets of labels: rank and linear correlation, error, and the worst disagreements."""
-    from miqd_builder.audit import comparison
-    from miqd_builder.store.folder import RunFolder
-    from miqd_builder.tasks import check_task
-    from pipelines.cli.options import run_folder
+    from pipelines import api
     from pipelines.cli.show_formats import show_comparison, write_comparisons
 
-    one, other = (RunFolder(run_folder(None, url, None, None)) for url in (a, b))
-    tasks = [check_task(task)] if task else comparison.common_tasks(one, other)
-    results = [comparison.compare(one, other, name) for name in tasks]
+    results = api.compare(a, b, task=task)
     for result in results:
         show_comparison(result)
     if json_file is not None:
         write_comparisons(results, json_file)
-
-
-def _labelled(url: str, form: Format) -> list[Task]:
-    """Labelled tasks of a run folder that a format has."""
-    from miqd_builder.audit.statistics import labelled_tasks
-    from miqd_builder.errors import ConfigError
-    from miqd_builder.store.folder import RunFolder
-
-    labelled = labelled_tasks(RunFolder(url))
-    tasks = [task for task in form.tasks if task in labelled]
-    if not tasks:
-        raise ConfigError(f"'{url}' has no labels for {', '.join(form.tasks)}: run 'miqd label' first.")
-    return tasks

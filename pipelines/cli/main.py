@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,11 +26,11 @@ from pipelines.cli.options import (
     TaskOption,
     TaskOptions,
     Workers,
-    load,
-    load_tasks,
-    run_folder,
 )
 from pipelines.progress.interruption import Interruption
+
+if TYPE_CHECKING:
+    from pipelines.api import Made
 
 app = typer.Typer(
     name="miqd",
@@ -62,31 +62,33 @@ def degrade(
     ] = None,
 ) -> None:
     """Render the degraded images and the variants table."""
-    from miqd_builder.store.folder import RunFolder
-    from miqd_builder.store.lock import refuse_if_held
+    from pipelines import api
     from pipelines.cli import console
-    from pipelines.planning import plan_degrade
-    from pipelines.run import run_degrade
-    from pipelines.stages.degrade import write_contact_sheet
 
-    options = {"limit": limit, "images": images, "scheduler": scheduler, "workers": workers, "plugins": plugin}
-    config = load(run, task, out, settings, **options)
-    if not dry_run and contact_sheet is None:
-        refuse_if_held(RunFolder(config.out))
-    plan = plan_degrade(config)
-    if contact_sheet is not None:
-        write_contact_sheet(plan.context, contact_sheet)
-        console.hint(f"Contact sheet: {contact_sheet}")
-        return
-    console.show_plan(plan)
-    if dry_run:
-        return
-    stages = run_degrade(plan)
-    console.show_stages(stages)
-    console.hint(
-        f"Degraded images and variants are in {config.out}. Next: miqd label --task det|cls|ins|seg with the same run file."
+    made = api.degrade(
+        run=run,
+        task=task,
+        settings=settings or [],
+        dry_run=dry_run,
+        contact_sheet=contact_sheet,
+        show_progress=True,
+        on_plan=console.show_plan,
+        out=out,
+        limit=limit,
+        images=images,
+        scheduler=scheduler,
+        workers=workers,
+        plugins=plugin,
     )
-    _exit(stages)
+    if contact_sheet is not None:
+        console.hint(f"Contact sheet: {contact_sheet}")
+    elif not dry_run:
+        console.show_stages(made.stages)
+        console.hint(
+            f"Degraded images and variants are in {made.outs[0]}. "
+            "Next: miqd label --task det|cls|ins|seg with the same run file."
+        )
+        _exit(made)
 
 
 @app.command()
@@ -106,43 +108,26 @@ def label(
     dry_run: DryRun = False,
 ) -> None:
     """Run the models on the degraded images and write responses, scores and labels."""
-    from miqd_builder.store.folder import RunFolder
-    from miqd_builder.store.lock import refuse_if_held
+    from pipelines import api
     from pipelines.cli import console
-    from pipelines.planning import plan_label, sharing_images
-    from pipelines.run import run_label
-    from pipelines.schedulers.shared import OpenSchedulers
 
-    options = {
-        "limit": limit,
-        "images": images,
-        "recipe": recipe,
-        "scheduler": scheduler,
-        "workers": workers,
-        "plugins": plugin,
-    }
-    configs = load_tasks(run, task, out, settings, **options)
-    if not dry_run:
-        for url in dict.fromkeys(config.out for config in configs.values()):
-            refuse_if_held(RunFolder(url))
-    plans = [plan_label(config, known) for known, config in configs.items()]
-    for plan in plans:
-        console.show_plan(plan)
-    if dry_run:
-        return
-    stages = []
-    with OpenSchedulers() as schedulers:
-        for number, group in enumerate(sharing_images(plans)):
-            # What was made in the same folder before doesn't have to be made again.
-            now = [plan_label(plan.context.config, plan.task) for plan in group] if number else group
-            done = run_label(now, schedulers)
-            stages += done
-            console.show_stages(done)
-            for plan in group:
-                url = plan.context.config.out
-                console.show_labels(url, plan.task)
-                console.hint(f"Labels are in {url}/labels/task={plan.task}. Next: miqd audit --out {url}")
-    _exit(stages)
+    made = api.label(
+        task=task or [],
+        run=run,
+        settings=settings or [],
+        dry_run=dry_run,
+        show_progress=True,
+        on_plan=console.show_plan,
+        on_stages=console.show_labelled,
+        out=out,
+        limit=limit,
+        images=images,
+        recipe=recipe,
+        scheduler=scheduler,
+        workers=workers,
+        plugins=plugin,
+    )
+    _exit(made)
 
 
 @app.command()
@@ -158,19 +143,18 @@ def audit(
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap draws for the intervals.")] = 1000,
 ) -> None:
     """Summarise how each distortion hurts, and write report/index.html."""
-    from miqd_builder.audit.report import write_report
-    from miqd_builder.store.folder import RunFolder
+    from pipelines import api
     from pipelines.cli import console
+    from pipelines.cli.show_formats import show_label_statistics
 
-    url = run_folder(run, out, settings, task)
     if label_statistics:
-        from pipelines.cli.show_formats import show_label_statistics
-
-        show_label_statistics(url, [task] if task else None, resamples)
+        for found in api.label_statistics(out, task=task, run=run, settings=settings or [], resamples=resamples):
+            show_label_statistics(found)
         return
-    for name in write_report(RunFolder(url), tasks=[task] if task else None):
-        console.show_audit(url, name)
-    console.hint(f"Report: {url}/report/index.html")
+    audited = api.audit(out, task=task, run=run, settings=settings or [])
+    for name, of_task in audited.tasks.items():
+        console.show_audit(name, of_task)
+    console.hint(f"Report: {audited.report}")
 
 
 @app.command()
@@ -181,12 +165,13 @@ def status(
     failed: Annotated[bool, typer.Option("--failed", help="List what failed, with its error.")] = False,
 ) -> None:
     """Show what is done, missing and quarantined."""
-    from miqd_builder.store.folder import RunFolder
-    from pipelines.progress.status import show_failures, show_status
+    from pipelines import api
+    from pipelines.cli.show_status import show_failures, show_status
 
-    folder = RunFolder(run_folder(run, out, settings, None))
-    show_status(folder)
-    if show_failures(folder, full=failed):
+    found = api.status(out, run=run, settings=settings or [])
+    show_status(found)
+    show_failures(found, full=failed)
+    if found.failures:
         raise typer.Exit(QUARANTINED)
 
 
@@ -202,25 +187,22 @@ def verify(
     seed: Annotated[int, typer.Option("--seed", help="Chooses the parts for --recompute.")] = 0,
 ) -> None:
     """Read every part and image again and name what is damaged."""
-    from miqd_builder.errors import ConfigError
-    from miqd_builder.store.folder import RunFolder
-    from miqd_builder.store.verification import verify_folder
-    from pipelines.cli import console
+    from pipelines import api
+    from pipelines.cli.console import VerificationLines
 
-    if recompute is not None and not 0 < recompute <= 1:
-        raise ConfigError(f"--recompute {recompute:g}: expected a share of the parts, above 0 and at most 1.")
-    folder = RunFolder(run_folder(run, out, settings, None))
-    problems = console.show_verification(verify_folder(folder))
-    if recompute is not None:
-        from pipelines.stages.recompute import recompute as compute_again
-
-        problems += console.show_verification(compute_again(folder, recompute, seed), done="Computed again and compared")
-    if problems:
+    lines = VerificationLines()
+    try:
+        found = api.verify(
+            out, run=run, settings=settings or [], recompute=recompute, seed=seed, show_progress=True, on_file=lines.show
+        )
+    finally:
+        lines.end()
+    if found.problems:
         raise typer.Exit(QUARANTINED)
 
 
-def _exit(stages: Any) -> None:
-    if any(stage.failures for stage in stages):
+def _exit(made: Made) -> None:
+    if made.failures:
         raise typer.Exit(QUARANTINED)
 
 

@@ -1,4 +1,4 @@
-"""What ``miqd compare`` and ``miqd audit --label-statistics`` show."""
+"""What ``miqd export``, ``miqd compare`` and ``miqd audit --label-statistics`` show."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
-from miqd_builder.audit.comparison import ALL, Comparison
-from miqd_builder.audit.label_statistics import LabelStatistics, label_statistics
-from miqd_builder.audit.statistics import labelled_tasks
+from miqd_builder.auditing.comparison import ALL, Comparison
+from miqd_builder.auditing.label_statistics import LabelStatistics
 from miqd_builder.errors import StoreError
-from miqd_builder.store.folder import RunFolder
+from pipelines.cli.console import hint
 from pipelines.cli.terminal import out
+from pipelines.stages.export import ExportSummary
 
 _TITLES = {
     "std_accuracy": "std accuracy",
@@ -26,6 +26,17 @@ _TITLES = {
     "srcc_psnr_composite": "SRCC(PSNR, composite)",
     "srcc_ssim_composite": "SRCC(SSIM, composite)",
 }
+
+
+def show_export(task: str, summary: ExportSummary, to: Path, split: str) -> None:
+    """Print what an export wrote and what failed."""
+    left_out = f", {summary.left_out} without ground truth in neither" if summary.left_out else ""
+    hint(
+        f"{task}: {summary.sources} sources, {summary.images} images ({summary.new} new) in {to}; "
+        f"{summary.train} train, {summary.val} val ({split}){left_out}."
+    )
+    for failure in summary.failed:
+        out.print(f"Failed: {failure}. The same command tries it again.", style="red")
 
 
 def show_comparison(result: Comparison) -> None:
@@ -68,21 +79,8 @@ def write_comparisons(results: Sequence[Comparison], file: Path) -> None:
         raise StoreError(f"Can't write '{file}' ({error.strerror}): choose another file.") from None
 
 
-def show_label_statistics(url: str, tasks: Sequence[str] | None, resamples: int) -> None:
-    """Print a run's statistics beside the paper's, and why they may not be compared; of all labelled tasks by default.
-
-    Raises:
-        StoreError: there are no labels.
-    """
-    folder = RunFolder(url)
-    chosen = tasks or labelled_tasks(folder)
-    if not chosen:
-        raise StoreError(f"'{url}' has no labels yet: run 'miqd label' first.")
-    for task in chosen:
-        _show_statistics(label_statistics(folder, task, resamples=resamples))
-
-
-def _show_statistics(result: LabelStatistics) -> None:
+def show_label_statistics(result: LabelStatistics) -> None:
+    """Print a run's statistics beside the paper's, and why they may not be compared."""
     title = f"{result.task}: {result.rows} degraded images of {result.sources} sources"
     table = _table(title, ("statistic", "here", "95 % interval", "paper"))
     for e in result.estimates:

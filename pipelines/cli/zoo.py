@@ -109,8 +109,7 @@ def zoo_verify(
 
 
 def _catalog(zoo: list[Path] | None) -> Catalog:
-    from miqd_builder.zoo.catalog import load_zoo
-    from pipelines.context import shipped_zoo
+    from miqd_builder.zoo.catalog import load_zoo, shipped_zoo
 
     return load_zoo(zoo or shipped_zoo())
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich.console import Console
 from rich.progress import (
@@ -22,12 +23,23 @@ from pipelines.schedulers import Report
 
 console = Console(stderr=True, highlight=False)
 SECONDS_BETWEEN_LINES = 10.0
+_shown: ContextVar[bool] = ContextVar("shown", default=True)
+
+
+@contextmanager
+def shown(show: bool) -> Iterator[None]:
+    """Show progress inside, or don't: functions called from Python are silent unless they are asked to show it."""
+    before = _shown.set(show)
+    try:
+        yield
+    finally:
+        _shown.reset(before)
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Report]:
-    """Show the progress of ``total`` images; yields the function that counts them."""
-    if not total:
+    """Show the progress of ``total`` images, unless :func:`shown` says no; yields the function that counts them."""
+    if not total or not _shown.get():
         yield lambda images: None
         return
     show = _bar if console.is_terminal else _lines

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from rich.table import Table
-
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.footers import Footers
 from miqd_builder.store.keys import CommandKey, PartKey
-from miqd_builder.store.quarantine import read_failures
+from miqd_builder.store.quarantine import Failure, read_failures
 from miqd_builder.store.record import RunRecord
-from miqd_builder.tables.missing_models import missing_models
+from miqd_builder.tables.missing_models import MissingModels, missing_models
 from miqd_builder.tables.schema import part_name, table_path
-from pipelines.cli.console import by_step, out
 from pipelines.progress.heartbeat import RunProgress, read_progress
 
 TABLE_OF_STAGE = {"degrade": "variants", "respond": "responses", "score": "scores", "label": "labels"}
@@ -52,42 +48,50 @@ class _Wanted:
     lost: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
 
-def show_status(folder: RunFolder) -> None:
-    """Print the state of every table and the progress of each command."""
+@dataclass(frozen=True)
+class RunStatus:
+    """State of a run folder.
+
+    Attributes:
+        url: of the folder.
+        images: number of source images.
+        degradations: number of degradations.
+        seed: run seed.
+        tables: of every table that is wanted or there.
+        missing_models: tasks whose labels are of fewer models than were asked for.
+        commands: what each command does now or did last.
+        alive: the commands that are running.
+        failures: what is quarantined; the next run tries it again.
+    """
+
+    url: str
+    images: int
+    degradations: int
+    seed: int
+    tables: tuple[TableStatus, ...]
+    missing_models: tuple[MissingModels, ...]
+    commands: dict[CommandKey, RunProgress]
+    alive: frozenset[CommandKey]
+    failures: tuple[Failure, ...]
+
+
+def run_status(folder: RunFolder) -> RunStatus:
+    """Return the state of a run folder that holds a run."""
     record = RunRecord.load(folder)
     assert record is not None
-    sources = sum(map(len, record.parts))
-    out.print(f"Run folder {folder.url}: {sources} images x {len(record.degradations)} degradations, seed {record.seed}")
     commands = read_progress(folder)
     alive = {name for name, progress in commands.items() if progress.alive(folder)}
-    table = Table(box=None, pad_edge=False)
-    for column in ("parts of", "done", "running", "missing", "quarantined", "rows"):
-        table.add_column(column, justify="left" if column == "parts of" else "right")
-    for status in table_status(folder, commands.values(), alive):
-        counts = (status.done, status.running, status.missing, status.quarantined, status.rows)
-        table.add_row(status.name, *map(str, counts))
-    out.print(table)
-    for missing in missing_models(folder):
-        out.print(str(missing), style="yellow")
-    for name, progress in commands.items():
-        out.print(_now(progress, name in alive))
-        for stage, spent in progress.stages.items():
-            rate = spent["computed"] / spent["wall_s"] if spent["wall_s"] else 0.0
-            together = f" ({', '.join(spent['tasks'])} together)" if "tasks" in spent else ""
-            out.print(f"  {stage}{together}: {spent['computed']} rows in {spent['wall_s']:.1f} s, {rate:.1f} rows/s")
-            if spent["seconds"]:
-                out.print(f"    worker time: {by_step(spent['seconds'])}")
-
-
-def show_failures(folder: RunFolder, *, full: bool) -> int:
-    """Print what is quarantined, one line each if ``full``; returns how many there are."""
-    failures = read_failures(folder)
-    if failures:
-        out.print(f"{len(failures)} quarantined; the next run tries them again.", style="yellow")
-    for failure in failures if full else []:
-        what = " ".join(filter(None, (failure.stage, failure.source_id, failure.model)))
-        out.print(f"  {what}: {failure.error}: {failure.message}")
-    return len(failures)
+    return RunStatus(
+        url=folder.url,
+        images=sum(map(len, record.parts)),
+        degradations=len(record.degradations),
+        seed=record.seed,
+        tables=tuple(table_status(folder, commands.values(), alive)),
+        missing_models=tuple(missing_models(folder)),
+        commands=commands,
+        alive=frozenset(alive),
+        failures=tuple(read_failures(folder)),
+    )
 
 
 def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[CommandKey]) -> list[TableStatus]:
@@ -166,23 +170,3 @@ def _lost_part(name: str) -> tuple[str, int] | None:
     if key is None or not key.lost:
         return None
     return table_path(TABLE_OF_STAGE[key.stage], key.part, task=key.task, model=key.model).rpartition("/")[0], key.part
-
-
-def _now(progress: RunProgress, alive: bool) -> str:
-    """Describe in one line what a command does or did."""
-    who = f"{progress.key}: "
-    seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(progress.updated))
-    if progress.state == "finished":
-        return f"{who}finished {seen}"
-    where = f"on {progress.host}, process {progress.pid}"
-    if not alive:
-        return f"{who}stopped before its end, {where}, last seen {seen}: run the same command again to go on"
-    if not progress.stage:
-        return f"{who}running {where}"
-    left = f", {_duration((progress.total - progress.done) / progress.rate)} left" if progress.rate else ""
-    return f"{who}running {where}: {progress.stage} {progress.done}/{progress.total} images, {progress.rate:.1f} rows/s{left}"
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"

@@ -29,7 +29,6 @@ from pipelines.context import Context, open_planned
 from pipelines.schedulers import Report
 from pipelines.stages.degrade import PartResult
 from pipelines.stages.items import ExportPart
-from pipelines.stages.variant_images import PartImages
 
 _KEYS = ["source_id", "degradation"]
 _MEASURES = ("consistency", "accuracy")
@@ -126,7 +125,7 @@ class _Images:
         self._linked = context.config.images == "png" and context.folder.local
         self._hashes: dict[tuple[str, str], str] = {}
         if not self._linked:
-            self._images = PartImages(context, part)
+            self._images = context.images(part)
             rows = read_part(context.folder, table_path("variants", part), [*_KEYS, "pixel_sha256"]).to_pylist()
             self._hashes = {(row["source_id"], row["degradation"]): row["pixel_sha256"] for row in rows}
 

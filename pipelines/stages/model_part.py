@@ -12,16 +12,16 @@ from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
-from miqd_builder.tables.lineage import ResponsesLineage
+from miqd_builder.tables.images import Named, PartImages
+from miqd_builder.tables.lineage import ResponsesLineage, short_hash
 from miqd_builder.tables.responses import Prediction, responses_table
 from miqd_builder.tables.schema import ORIGINAL, table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.build import build, precision_of
 from miqd_builder.zoo.entry import ModelEntry
-from pipelines.context import Context, hash_of, reusable_rows
+from pipelines.context import Context, reusable_rows
 from pipelines.stages.degrade import FATAL, PartResult
 from pipelines.stages.items import PlannedModel
-from pipelines.stages.variant_images import Named, PartImages
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
@@ -53,7 +53,7 @@ def _source_hashes(context: Context, task: Task, ids: Sequence[str]) -> dict[str
 
 
 def _source_hash(context: Context, task: Task, source: SourceImage) -> str:
-    return hash_of(context.source_hash(source), str(class_index(source)) if task == "cls" else "")
+    return short_hash(context.source_hash(source), str(class_index(source)) if task == "cls" else "")
 
 
 def model_hash(context: Context, task: Task, entry: ModelEntry) -> str:
@@ -66,7 +66,7 @@ def _model_hash(context: Context, task: Task, entry: ModelEntry) -> str:
     # Full precision adds nothing, so that hashes from before the setting existed stay the same.
     precision = precision_of(entry, context.config.precision)
     reduced = () if precision == "float32" else (precision,)
-    return hash_of(context.entry_hash(entry), categories, *reduced)
+    return short_hash(context.entry_hash(entry), categories, *reduced)
 
 
 def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry) -> Footer | None:

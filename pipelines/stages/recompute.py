@@ -9,8 +9,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import StoreError
 from miqd_builder.labeling.recipes import get_recipe
@@ -18,7 +16,7 @@ from miqd_builder.store.differences import difference
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
-from miqd_builder.store.record import NAME, CommandRecord, RunRecord
+from miqd_builder.store.record import NAME, RunRecord
 from miqd_builder.store.verification import Checked
 from miqd_builder.tables.lineage import LabelsLineage
 from miqd_builder.tables.schema import table_path
@@ -67,7 +65,7 @@ def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked
     commands = labels or [command for command in record.commands if command.command == "degrade"]
     if not commands:
         raise StoreError(f"'{folder.path(NAME)}' holds no run file of degrade or label: there is nothing to compute again.")
-    configs = {command.task: _config(folder, command) for command in commands}
+    configs = {command.task: command.run_file(folder) for command in commands}
     first = configs[commands[0].task]
     parts = sample_parts(record, fraction, seed)
     with progress("recompute", sum(len(record.parts[part]) for part in parts)) as report:
@@ -78,15 +76,6 @@ def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked
                     if task is not None:
                         yield from _Again(folder, record, config, scratch, part).task(task)
             report(len(record.parts[part]))
-
-
-def _config(folder: RunFolder, command: CommandRecord) -> RunConfig:
-    try:
-        return RunConfig.model_validate(command.config)
-    except ValidationError as error:
-        raise StoreError(
-            f"'{folder.path(NAME)}' holds a run file of {command.key} that this version can't read ({error})."
-        ) from None
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.sources import SourceImage
+from miqd_builder.tables.images import Named, PartImages
 from pipelines.context import open_planned
 from pipelines.schedulers import Again, Report
 from pipelines.stages.degrade import FATAL, PartResult
 from pipelines.stages.items import RespondPart
 from pipelines.stages.model_part import ModelPart
 from pipelines.stages.read_ahead import read_ahead
-from pipelines.stages.variant_images import Named, PartImages
 
 Seconds = defaultdict[str, float]
 
@@ -32,7 +32,7 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
 
     cv2.setNumThreads(1)
     context = open_planned(item.run)
-    images = PartImages(context, item.part)
+    images = context.images(item.part)
     seconds: Seconds = defaultdict(float)
     models = [ModelPart(open_planned(planned.run), item.part, planned, images) for planned in item.planned]
     sources = context.part_sources(list(models[0].lineage.sources))

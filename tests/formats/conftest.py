@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from miqd_builder.audit.statistics import stored_labels
 from miqd_builder.config import load_run
 from miqd_builder.formats.registry import format_of
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import stored_labels
 from pipelines.planning import plan_label
 from pipelines.run import run_label
 from pipelines.stages.export import Split, export_run, recorded_config

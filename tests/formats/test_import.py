@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import degradations
-from miqd_builder.audit.statistics import stored_labels
 from miqd_builder.errors import ConfigError
 from miqd_builder.formats.miqd.reading import read_labels
 from miqd_builder.formats.miqd.writing import label_csvs
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import stored_labels
 from miqd_builder.tables.schema import LABELS
 from tests.conftest import Outcome, part_bytes
 from tests.formats.conftest import PUBLISHED_TASKS, Labelled

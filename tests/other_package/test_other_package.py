@@ -16,9 +16,9 @@ import yaml
 from PIL import Image
 
 from miqd_builder import registry
-from miqd_builder.audit.statistics import stored_labels
 from miqd_builder.errors import ConfigError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import stored_labels
 from tests.conftest import ROOT, Outcome
 from tests.other_package.package import KINDS, Kind, lay_down
 

@@ -12,7 +12,7 @@ import pytest
 
 import degradations
 from miqd_builder.sources.images import decode_png
-from pipelines.stages import variant_images
+from miqd_builder.tables import images
 from tests.conftest import DataSet, Outcome, part_bytes, toy_entry, write_run, write_zoo
 
 Miqd = Callable[..., Outcome]
@@ -43,7 +43,7 @@ def test_every_image_is_read_once_for_all_tasks(
     miqd: Miqd, shared_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []
-    monkeypatch.setattr(variant_images, "decode_png", lambda data: (decoded.append(len(data)), decode_png(data))[1])
+    monkeypatch.setattr(images, "decode_png", lambda data: (decoded.append(len(data)), decode_png(data))[1])
     assert miqd("label", "--task", "all", "--run", shared_run).code == 0
     degraded = 4 * len(degradations.select(["darkness_*", "gaussian_noise_?"]))
     assert len(decoded) == degraded

@@ -9,12 +9,11 @@ import pytest
 import yaml
 
 from miqd_builder.config import load_run
-from miqd_builder.zoo.catalog import Catalog, load_zoo
+from miqd_builder.zoo.catalog import Catalog, load_zoo, shipped_zoo
 from miqd_builder.zoo.check.contract import contract_problem
 from miqd_builder.zoo.check.measurement import eager, smaller
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.refresh.choice import choices
-from pipelines.context import shipped_zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "model_zoo_configs"

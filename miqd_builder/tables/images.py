@@ -1,4 +1,4 @@
-"""The images that models run on: the original and its degraded variants, read from the run folder or rendered again."""
+"""The images of a run: originals and their degraded variants, read from the run folder or rendered again."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import degradations
+from miqd_builder.config import RoiConfig, RunConfig
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.roi import roi_mask
+from miqd_builder.roi import roi_hash, roi_mask
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.images import decode_png
+from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.tables.candidates import read_candidates
+from miqd_builder.tables.lineage import short_hash
 from miqd_builder.tables.schema import ORIGINAL, image_path, table_path
-from pipelines.context import Context
 
 BATCH_IMAGES = 64
 """A multiple of every back end's batch size."""
@@ -27,6 +29,11 @@ BATCH_BYTES = 128 * 2**20
 Named = tuple[str, NDArray[np.uint8]]
 
 
+def source_hash(source: SourceImage, roi: RoiConfig, seed: int) -> str:
+    """Return the hash of everything that the degraded pixels of one source depend on, besides the distortion."""
+    return short_hash(source.file_sha256(), roi_hash(roi, source), str(seed))
+
+
 class PartImages:
     """The images of one part, as its part of ``variants`` records them.
 
@@ -34,26 +41,28 @@ class PartImages:
         stored: whether they are read from the run folder; otherwise they are rendered again.
 
     Args:
-        context: the run.
+        folder: the run folder.
+        config: the run file, for its source, ROI masks and seed.
+        names: degradations of the run, in canonical order.
         part: number of the part.
 
     Raises:
         StoreError: the part of ``variants`` is missing or damaged.
     """
 
-    def __init__(self, context: Context, part: int) -> None:
-        self._context = context
-        self.stored = context.config.images == "png"
-        self._psnrs = read_candidates(context.folder, part)
+    def __init__(self, folder: RunFolder, config: RunConfig, names: Sequence[str], part: int) -> None:
+        self._folder, self._config, self._names = folder, config, names
+        self.stored = config.images == "png"
+        self._psnrs = read_candidates(folder, part)
         self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
-        table = read_part(context.folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
+        table = read_part(folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
         for row in table.to_pylist():
             self._hashes[row["source_id"]][row["degradation"]] = row["pixel_sha256"]
 
     def names(self, source_id: str) -> list[str]:
         """Return the images of one source: the original and its variants; none for a source that couldn't be degraded."""
         known = self._hashes.get(source_id, {})
-        return [ORIGINAL, *(name for name in self._context.names if name in known)] if known else []
+        return [ORIGINAL, *(name for name in self._names if name in known)] if known else []
 
     def batches(self, source: SourceImage, names: Sequence[str]) -> Iterator[list[Named]]:
         """Yield some images of one source, in batches of at most 64 images and 128 MB.
@@ -89,7 +98,7 @@ class PartImages:
         for name in names:
             path = f"images/{image_path(source.source_id, name)}"
             try:
-                yield name, decode_png(self._context.folder.read(path))
+                yield name, decode_png(self._folder.read(path))
             except (FileNotFoundError, UnreadableImageError):
                 raise UnreadableImageError(
                     f"'{path}' is missing or damaged: delete the variants part that lists it and run again."
@@ -98,7 +107,7 @@ class PartImages:
     def _rendered(self, source: SourceImage, names: Sequence[str]) -> Iterator[Named]:
         if not names:
             return
-        config = self._context.config
+        config = self._config
         image = source.read()
         mask = roi_mask(config.roi, source, image)
         psnrs = self._psnrs.get(source.source_id, {})

@@ -7,29 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
+from miqd_builder.tables.queries import stored_labels
 from miqd_builder.tables.schema import ORIGINAL
 
 Rows = list[dict[str, Any]]
-
-
-def labelled_tasks(folder: RunFolder) -> list[str]:
-    """Return the tasks that have labels, sorted."""
-    return sorted({name.split("/")[1].removeprefix("task=") for name in folder.list("labels/*/*.parquet")})
-
-
-def stored_labels(folder: RunFolder, task: str) -> pa.Table:
-    """Return all stored labels of a task.
-
-    Raises:
-        StoreError: there are none.
-    """
-    parts = folder.list(f"labels/task={task}/*.parquet")
-    if not parts:
-        raise StoreError(f"'{folder.url}' has no labels for task {task}: run 'miqd label --task {task}' first.")
-    return pa.concat_tables([read_part(folder, part) for part in parts])
 
 
 def severity_table(folder: RunFolder, task: str) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from miqd_builder.audit.statistics import Rows
+from miqd_builder.auditing.statistics import Rows
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -10,10 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 import degradations
-from miqd_builder.audit.statistics import pearson, spearman, stored_labels
+from miqd_builder.auditing.statistics import pearson, spearman
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.tables.lineage import VariantsLineage
+from miqd_builder.tables.queries import stored_labels
 
 Array = NDArray[np.float64]
 
@@ -153,7 +154,7 @@ def _bootstrap(
     columns: dict[str, Array], source_of: NDArray[np.int64], sources: int, resamples: int, seed: int
 ) -> dict[str, Array]:
     """Each statistic for every draw of ``sources`` sources with replacement."""
-    from miqd_builder.audit.bootstrap import draw_sources, drawn_moments, drawn_spearman
+    from miqd_builder.auditing.bootstrap import draw_sources, drawn_moments, drawn_spearman
 
     nothing = np.full(resamples, np.nan)
     if sources < 2:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from miqd_builder.audit.statistics import labelled_tasks, stored_labels
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import labelled_tasks, stored_labels
 
 Array = NDArray[np.float64]
 

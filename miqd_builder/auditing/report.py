@@ -8,18 +8,12 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from miqd_builder.audit.charts import model_heatmap, region_bars, severity_curves
-from miqd_builder.audit.statistics import (
-    labelled_tasks,
-    model_table,
-    point_statistics,
-    region_table,
-    severity_table,
-    stored_labels,
-)
+from miqd_builder.auditing.charts import model_heatmap, region_bars, severity_curves
+from miqd_builder.auditing.statistics import model_table, point_statistics, region_table, severity_table
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
+from miqd_builder.tables.queries import labelled_tasks, stored_labels
 
 TASK_NAMES = {
     "cls": "Classification",
@@ -46,7 +40,7 @@ def write_report(folder: RunFolder, *, tasks: Sequence[str] | None = None) -> li
         raise StoreError(f"'{folder.url}' has no labels yet: run 'miqd label --task det' (or cls, ins, seg) first.")
     record = RunRecord.load(folder)
     title = f"{folder.url.rstrip('/').rsplit('/', 1)[-1]}, seed {record.seed}" if record else folder.url
-    template = Template((files("miqd_builder.audit") / "report.html").read_text(encoding="utf-8"))
+    template = Template((files("miqd_builder.auditing") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(title),
         plotly=get_plotlyjs(),

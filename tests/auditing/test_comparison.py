@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from miqd_builder.audit.comparison import MEASURES, compare
+from miqd_builder.auditing.comparison import MEASURES, compare
 from miqd_builder.store.folder import RunFolder
-from tests.audit.conftest import write_labels
+from tests.auditing.conftest import write_labels
 from tests.conftest import Outcome
 
 Miqd = Callable[..., Outcome]

@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 
 import degradations
-from miqd_builder.audit.bootstrap import draw_sources, drawn_moments, drawn_spearman
-from miqd_builder.audit.label_statistics import PAPER, STATISTICS, label_statistics
+from miqd_builder.auditing.bootstrap import draw_sources, drawn_moments, drawn_spearman
+from miqd_builder.auditing.label_statistics import PAPER, STATISTICS, label_statistics
 from miqd_builder.store.folder import RunFolder
-from tests.audit.conftest import write_labels
+from tests.auditing.conftest import write_labels
 from tests.conftest import Outcome
 
 Miqd = Callable[..., Outcome]

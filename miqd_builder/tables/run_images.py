@@ -1,0 +1,114 @@
+"""Single images of a run, by source and degradation, from the run folder alone and the source that it names."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import degradations
+from miqd_builder import user_code
+from miqd_builder.config import RunConfig
+from miqd_builder.errors import ConfigError, StoreError, UnreadableImageError
+from miqd_builder.sources import SourceImage, SourceSet, open_source
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.parts import read_footer
+from miqd_builder.store.record import RunRecord
+from miqd_builder.tables.images import PartImages, source_hash
+from miqd_builder.tables.lineage import VariantsLineage
+from miqd_builder.tables.schema import ORIGINAL, table_path
+
+MOST_PARTS = 16
+"""Parts whose hashes are kept in memory, the last used ones."""
+
+
+class RunImages:
+    """The images of a run folder.
+
+    Attributes:
+        degradations: names of what there is of each source, the original among them.
+
+    Args:
+        folder: the run folder.
+        record: its record.
+    """
+
+    def __init__(self, folder: RunFolder, record: RunRecord) -> None:
+        self._folder, self._record = folder, record
+        self.degradations = (ORIGINAL, *record.degradations)
+        self._part_of = {source_id: number for number, part in enumerate(record.parts) for source_id in part}
+        self._parts: dict[int, PartImages] = {}
+
+    def read(self, source_id: str, degradation: str) -> NDArray[np.uint8]:
+        """Return an image, uint8 ``(height, width, 3)`` RGB, after making sure that it is the one that the run recorded.
+
+        Args:
+            source_id: one of the run.
+            degradation: one of :attr:`degradations`.
+
+        Raises:
+            ConfigError: the source or a plug-in is gone.
+            UnreadableImageError: it can't be read, or its pixels are not those that the run recorded.
+            StoreError: the part of ``variants`` is missing or damaged, or the run holds no images.
+        """
+        number = self._part_of[source_id]
+        images = self._part(number)
+        if degradation not in images.names(source_id):
+            raise StoreError(
+                f"'{self._folder.url}' has no '{degradation}' of '{source_id}': 'miqd status --failed' says why it is missing."
+            )
+        if degradation == ORIGINAL:
+            return self._original(source_id, number)
+        # What is stored is read without its source, which may be gone.
+        source = SourceImage(source_id, Path(source_id)) if images.stored else self._source(source_id)
+        [[(_, pixels)]] = images.batches(source, [degradation])
+        return pixels
+
+    def _original(self, source_id: str, number: int) -> NDArray[np.uint8]:
+        source = self._source(source_id)
+        footer = read_footer(self._folder, table_path("variants", number))
+        lineage = footer.lineage if footer is not None else None
+        recorded = lineage.sources.get(source_id) if isinstance(lineage, VariantsLineage) else None
+        if source_hash(source, self._config.roi, self._config.seed) != recorded:
+            raise UnreadableImageError(
+                f"Image '{source.path.name}' or its ROI mask is not what it was when '{self._folder.url}' was made: put it "
+                "back, or run the same command again."
+            )
+        return source.read()
+
+    def _part(self, number: int) -> PartImages:
+        images = self._parts.pop(number, None)
+        if images is None:
+            if not self._folder.exists(table_path("variants", number)):
+                raise StoreError(f"'{self._folder.url}' lacks part {number} of variants: run 'miqd degrade' first.")
+            images = PartImages(self._folder, self._config, self._record.degradations, number)
+            while len(self._parts) >= MOST_PARTS:
+                del self._parts[next(iter(self._parts))]
+        self._parts[number] = images
+        return images
+
+    def _source(self, source_id: str) -> SourceImage:
+        if source_id not in self._sources.by_id:
+            raise ConfigError(f"Image '{source_id}' is no longer in '{self._config.source.images}': put it back.")
+        return self._sources.by_id[source_id]
+
+    @cached_property
+    def _config(self) -> RunConfig:
+        """The run file of the command that made the images, with its distortions registered."""
+        made = [command for command in self._record.commands if command.command in ("degrade", "label")]
+        if not made:
+            raise StoreError(f"'{self._folder.url}' holds no images: its labels were imported.")
+        config = made[0].run_file(self._folder)
+        try:
+            for module in config.plugins:
+                degradations.load_plugin(module, user_code.load)
+            degradations.load_installed(user_code.load)
+        except degradations.PluginError as error:
+            raise ConfigError(str(error)) from None
+        return config
+
+    @cached_property
+    def _sources(self) -> SourceSet:
+        return open_source(self._config.source)

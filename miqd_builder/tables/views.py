@@ -1,0 +1,53 @@
+"""The tables of a run folder as views of DuckDB, straight over the Parquet files."""
+
+from __future__ import annotations
+
+import glob
+from typing import TYPE_CHECKING
+
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import TABLES_BY_TASK, tasks_with
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MODEL = "regexp_extract(filename, '/model=([^/]*)/[^/]*$', 1)"
+
+
+def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
+    """Return a connection with a view of every table that is there: candidates, variants, labels, scores, responses.
+
+    Views of tables by task have the columns ``task`` and, where there is one, ``model`` in front. A column that only some tasks
+    have is null for the others. Parts are read when a query needs them, and new ones are found. Checksums are not looked at.
+    """
+    import duckdb
+
+    database = duckdb.connect()
+    if not folder.local:
+        database.register_filesystem(folder.fs)
+    for table in ("candidates", "variants"):
+        if folder.list(f"{table}/*.parquet"):
+            database.execute(
+                f"create view {table} as select * from {_files(folder, f'{table}/*.parquet', 'union_by_name=true')}"
+            )
+    for table, models in TABLES_BY_TASK.items():
+        selects = [_of_task(folder, table, task, models) for task in tasks_with(folder, table)]
+        if selects:
+            database.execute(f"create view {table} as {' union all by name '.join(selects)}")
+    return database
+
+
+def _of_task(folder: RunFolder, table: str, task: str, models: bool) -> str:
+    if not models:
+        return f"select {_text(task)} as task, * from {_files(folder, f'{table}/task={task}/*.parquet')}"
+    files = _files(folder, f"{table}/task={task}/model=*/*.parquet", "filename=true")
+    return f"select {_text(task)} as task, {_MODEL} as model, * exclude (filename) from {files}"
+
+
+def _files(folder: RunFolder, pattern: str, *options: str) -> str:
+    root = folder.root if folder.local else folder.fs.unstrip_protocol(folder.root)
+    return f"read_parquet({', '.join([_text(f'{glob.escape(root)}/{pattern}'), 'hive_partitioning=false', *options])})"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

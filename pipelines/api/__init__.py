@@ -1,0 +1,23 @@
+"""Every command of ``miqd`` as a function, with the run file's fields as keyword arguments; ``miqd_builder`` has them too."""
+
+from pipelines.api.checking import Verification, VerifiedFile, status, verify
+from pipelines.api.exchange import export, import_labels
+from pipelines.api.making import Made, degrade, label
+from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
+
+__all__ = [
+    "Audited",
+    "Made",
+    "TaskAudit",
+    "Verification",
+    "VerifiedFile",
+    "audit",
+    "compare",
+    "degrade",
+    "export",
+    "import_labels",
+    "label",
+    "label_statistics",
+    "status",
+    "verify",
+]
