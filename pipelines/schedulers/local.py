@@ -121,7 +121,8 @@ def _start(workers: int | None, device: str) -> Any:
         start = LocalCUDACluster
     else:
         start = LocalCluster
-        options |= {"memory_limit": 0, "silence_logs": logging.CRITICAL}
+        # The environment as it is now: forks have that of the process that they are forks of.
+        options |= {"memory_limit": 0, "silence_logs": logging.CRITICAL, "env": dict(os.environ)}
     try:
         return start(n_workers=workers or gpus or os.cpu_count() or 1, **options)
     except Exception as error:

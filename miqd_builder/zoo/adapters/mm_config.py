@@ -118,6 +118,8 @@ def _import_custom_modules(config: Config) -> None:
     """Import what the config asks for. What it registers stays registered, so no module can be imported twice."""
     from mmengine.utils import import_modules_from_strings
 
+    if config.get("custom_imports"):
+        install_operators()  # OpenMMLab's own modules import them, and modules of the user import those
     for module in own_imports(config):
         with contextlib.suppress(ImportError):  # the config says whether that matters, below
             user_code.load(module, anew=False)

@@ -16,16 +16,20 @@ Miqd = Callable[..., Outcome]
 
 def test_worker_that_starts_late_and_dies_twice(data: DataSet, tmp_path: Path) -> None:
     """Dask closes a nanny for good whose worker isn't back within ``lost-worker-timeout``, and the run waited for ever."""
-    site = tmp_path / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text("import sys, time\nif sys.argv[:1] == ['-c']:\n    time.sleep(2.5)\n")
+    command = tmp_path / "slow_workers.py"
+    command.write_text(
+        "from pipelines.cli.main import main\nfrom pipelines.schedulers import local\n"
+        "if __name__ == '__main__':\n"
+        "    local._SETTINGS['distributed.worker.preload'].append('import time; time.sleep(2.5)')\n"
+        "    main()\n"
+    )
     poison = toy_entry("poison", "cls", "", log=str(tmp_path / "log"), cure=str(tmp_path / "cure"))
     zoo = write_zoo(tmp_path / "zoo.yaml", [poison | {"target": "tests.fault_models:poison"}])
     run = write_run(tmp_path, data, zoo, degradations=["darkness_5"], limit=2, images="none", workers=1)
     result = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.main", "label", "--task", "cls", "--run", str(run), "--scheduler", "dask"],
+        [sys.executable, str(command), "label", "--task", "cls", "--run", str(run), "--scheduler", "dask"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{site}:{ROOT}", "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1s"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1s"},
         capture_output=True,
         text=True,
         timeout=290,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,11 +14,13 @@ import pytest
 
 from miqd_builder.errors import LostSchedulerError, NoWorkersError, StaleCodeError
 from miqd_builder.store.folder import RunFolder
-from pipelines.schedulers import Scheduler, UnfitWorkerError, Wanted, cluster
+from pipelines.schedulers import Scheduler, UnfitWorkerError, Wanted, cluster, local
 from pipelines.schedulers.dask import Dask, join, open_local
 from pipelines.schedulers.local import Caretaker
 from tests.pipelines.children import scheduler_process, wait_for, worker_process
 from tests.pipelines.schedulers.items import Item, work
+
+PRELOAD = "distributed.worker.preload"
 
 
 def start(engine: Dask, items: list[Item], timeout: float = 600.0) -> Iterator[str]:
@@ -34,14 +35,9 @@ def start(engine: Dask, items: list[Item], timeout: float = 600.0) -> Iterator[s
 @pytest.fixture
 def start_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file with code that every worker process runs when it starts, once it is there."""
-    site, code = tmp_path / "site", tmp_path / "start.py"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "import os, sys, time\n"
-        f"if any('multiprocessing.spawn' in word for word in sys.orig_argv) and os.path.exists({str(code)!r}):\n"
-        f"    exec(open({str(code)!r}).read())\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    code = tmp_path / "start.py"
+    run_it = f"import os, time\nif os.path.exists({str(code)!r}):\n    exec(open({str(code)!r}).read())\n"
+    monkeypatch.setitem(local._SETTINGS, PRELOAD, [*local._SETTINGS[PRELOAD], run_it])
     return code
 
 
@@ -90,7 +86,7 @@ def test_nanny_that_forgets_to_start_a_process_is_replaced(tmp_path: Path, monke
 def test_worker_that_can_not_be_started_again(tmp_path: Path, start_code: Path) -> None:
     with one_worker() as (engine, _):
         assert list(start(engine, [Item("first", tmp_path)])) == ["first"]
-        start_code.write_text("sys.exit(1)")
+        start_code.write_text("os._exit(1)")
         with pytest.raises(NoWorkersError, match=r"There is no worker on this machine\. None came within 6 s"):
             list(start(engine, [Item("sick", tmp_path, "die once")], timeout=6))
         start_code.unlink()
@@ -98,7 +94,7 @@ def test_worker_that_can_not_be_started_again(tmp_path: Path, start_code: Path) 
 
 
 def test_local_cluster_that_can_not_start(tmp_path: Path, start_code: Path) -> None:
-    start_code.write_text("sys.exit(1)")
+    start_code.write_text("os._exit(1)")
     with open_local(Wanted("dask", 1, "cpu")) as engine, pytest.raises(NoWorkersError) as error:
         list(start(engine, [Item("first", tmp_path)]))
     assert "can't start on this machine" in str(error.value) and "\n" not in str(error.value)
