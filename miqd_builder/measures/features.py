@@ -42,7 +42,7 @@ class Features(nn.Module):
 
     def __init__(self, stack: nn.Sequential, layers: Sequence[int]) -> None:
         super().__init__()
-        self.stack: nn.Sequential = stack[: max(layers) + 1]
+        self.stack = nn.Sequential(*list(stack.children())[: max(layers) + 1])
         self.layers = frozenset(layers)
 
     def forward(self, images: Tensor) -> list[Tensor]:

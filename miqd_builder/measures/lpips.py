@@ -81,5 +81,5 @@ def _lpips(network: str, backbone: str, minimum_size: int) -> Measure:
 
 LPIPS_ALEX = _lpips("alex", "alexnet", 31)
 LPIPS_VGG = _lpips("vgg", "vgg16", 16)
-LPIPS_SQUEEZE = _lpips("squeeze", "squeezenet", 15)
+LPIPS_SQUEEZE = _lpips("squeeze", "squeezenet", 17)
 """Of each, the smallest image that leaves a pixel in the last layer."""

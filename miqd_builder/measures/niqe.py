@@ -53,7 +53,7 @@ def niqe_core(mean: NDArray[np.float64], covariance: NDArray[np.float64], device
 
 
 def niqe_features(images: Tensor) -> Tensor:
-    """Return 36 features of every patch of ``(n, 3, height, width)`` RGB in [0, 1], ``(n, patches, 36)``; NaN without contrast."""
+    """Return 36 features of every patch of ``(n, 3, height, width)`` RGB in [0, 1], ``(n, patches, 36)``."""
     import torch
 
     from miqd_builder.measures.natural_scenes import asymmetric_fit, gray, halved, neighbour_features, normalised_contrast
@@ -81,7 +81,7 @@ def read_pristine(file: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]
         with np.load(file, allow_pickle=False) as arrays:
             mean = np.asarray(arrays["mu_pris_param"], np.float64).reshape(36)
             return mean, np.asarray(arrays["cov_pris_param"], np.float64).reshape(36, 36)
-    except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
         raise ConfigError(f"Weights 'niqe': {file} doesn't hold mean and covariance of 36 features ({error}).") from None
 
 

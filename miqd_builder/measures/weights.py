@@ -109,9 +109,10 @@ def _how_to_get(weight: WeightFile) -> str:
         else:
             ways.append(f"put it at {checkpoint.path}")
     if not ways:
+        entry = f"{{name: {weight.name}, licence: TEXT, places: [{{path: FILE, sha256: HEX}}]}}"
         return (
-            f"Weights '{weight.name}' have no known sha256, so they are not fetched ({weight.note}). Give the file and its "
-            f"sha256 in a list of your own: weights: [{{name: {weight.name}, licence: ..., places: [{{path: FILE, sha256: ...}}]}}]"
+            f"Weights '{weight.name}' have no known sha256, so they are not fetched ({weight.note}). Give the file "
+            f"and its sha256 in a list of your own, weights: [{entry}]"
         )
     return f"Weights '{weight.name}' are not on disk: {', or '.join(ways)}."
 
