@@ -1,5 +1,5 @@
 # ruff: noqa: E402  (see sys.path below)
-"""Milliseconds an image of 640x480 on one core for every measure, as a Markdown table; CPU times, so that other work counts little.
+"""Milliseconds an image of 640x480 on one core for every measure, as a Markdown table (CPU time).
 
     python benchmarks/measures.py [NAME ...]
 

@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.zoo.checkpoint import read_state_dict
+from miqd_builder.zoo.weights.checkpoint import read_state_dict
 
 
 @dataclass(frozen=True, slots=True)

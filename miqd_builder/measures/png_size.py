@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from miqd_builder.images import encode_png
 from miqd_builder.measures.measure import Core, Images, Measure, Values
+from miqd_builder.sources.images import encode_png
 
 
 def _bytes(degraded: Images, reference: Images) -> Values:
@@ -27,7 +27,7 @@ BYTES = Measure(
     lower_better=False,
     score_range=(0.0, inf),
     minimum_size=1,
-    input="RGB 0..255 at full resolution, as miqd_builder.images.encode_png writes it",
+    input="RGB 0..255 at full resolution, as miqd_builder.sources.images.encode_png writes it",
     source="a trivial baseline: what is left of an image's detail, and what noise adds to it",
     licence="Apache-2.0",
     agrees_with="the file that a run with images: png stores",

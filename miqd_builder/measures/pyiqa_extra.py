@@ -27,7 +27,7 @@ def _build(name: str, model: str, device: str, files: Mapping[str, Path]) -> Cor
     import pyiqa
 
     from miqd_builder.measures.batches import in_portions
-    from miqd_builder.zoo.checkpoint import read_state_dict
+    from miqd_builder.zoo.weights.checkpoint import read_state_dict
 
     stored = read_state_dict(files[name])
     with _no_backbone_download():

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.yaml_files import read_mapping
-from miqd_builder.zoo.cache import address, cache_folder, file_sha256, place
 from miqd_builder.zoo.entry import Checkpoint, Sha256
-from miqd_builder.zoo.fetch import RemoteFile
+from miqd_builder.zoo.weights.cache import address, cache_folder, file_sha256, place
+from miqd_builder.zoo.weights.fetch import RemoteFile
 
 SHIPPED = Path(__file__).resolve().parents[2] / "model_zoo_configs" / "measures.yaml"
 _FILE_NAME = r"^[\w-][\w.-]*$"
@@ -91,7 +91,7 @@ def verified_weights(name: str, own: Sequence[Path] = ()) -> Path:
 
 
 def remote_weights(names: Iterable[str], own: Sequence[Path] = ()) -> list[RemoteFile]:
-    """Return the weights that have an address and lie nowhere yet, as :func:`miqd_builder.zoo.fetch.fetch` takes them."""
+    """Return the weights that have an address and lie nowhere yet, for :func:`miqd_builder.zoo.weights.fetch.fetch`."""
     known = weight_files(own)
     missing = [known[name] for name in dict.fromkeys(names) if not any(file.is_file() for file, _ in known[name].on_disk())]
     found = {weight.name: [(c, url) for c in weight.places if (url := address(c)) is not None][:1] for weight in missing}

@@ -11,8 +11,8 @@ import skimage.data
 import torch
 from numpy.typing import NDArray
 
-from miqd_builder.images import decode_image
 from miqd_builder.measures import MEASURES, Scorer, create_measure, find_measure
+from miqd_builder.sources.images import decode_image
 from tests.conftest import SHARED
 
 Image = NDArray[np.uint8]

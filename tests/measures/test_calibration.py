@@ -1,7 +1,7 @@
 """Official values of five TID2013 pairs (research use, ../shared/reference/calibration; skipped where it is absent).
 
-Not compared, since they are other measures of the same name: SSIM and MS-SSIM (official: luma alone), VIF (wavelet domain; here,
-as in piq, the pixel domain), DISTS (VGG16's weights are not to be had), VSI beyond .02 (piq's saliency map differs).
+Not compared, since they are other measures of the same name: SSIM and MS-SSIM (official: luma alone), VIF (official: wavelet
+domain; here, as in piq, pixel domain), DISTS (VGG16's weights are not to be had). VSI: piq's saliency map differs.
 """
 
 from __future__ import annotations
