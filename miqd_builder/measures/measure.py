@@ -38,6 +38,7 @@ class Measure:
         weights: names in ``model_zoo_configs/measures.yaml``.
         agrees_with: the reference implementation that it is tested against.
         tolerance: greatest difference from it on photographs.
+        version: raise it when the values change.
         build: makes the core from a device and the files of the weights.
     """
 
@@ -53,6 +54,7 @@ class Measure:
     tolerance: float
     build: Callable[[str, Mapping[str, Path]], Core]
     weights: tuple[str, ...] = ()
+    version: int = 1
 
     def create(self, device: str = "cpu", own_weights: Sequence[Path] = ()) -> Scorer:
         """Return the function that scores batches of images of one size, an image alone as in a batch.

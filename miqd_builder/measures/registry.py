@@ -54,7 +54,7 @@ def find_measure(name: str) -> Measure:
     Raises:
         ConfigError: there is none of that name (names the nearest), or another package's is no record.
     """
-    measure = MEASURES[name]
+    measure = MEASURES.fresh(name)
     if not isinstance(measure, Measure) or measure.name != name:
         raise ConfigError(f"Measure '{name}' of another package is {measure!r}: expected a Measure of that name.")
     return measure
