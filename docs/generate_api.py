@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).with_name("api.md")
-COMMANDS = ("degrade", "label", "status", "verify", "audit", "label_statistics", "compare", "export", "import_labels")
+COMMANDS = (
+    "degrade",
+    "label",
+    "measure",
+    "status",
+    "verify",
+    "audit",
+    "label_statistics",
+    "compare",
+    "export",
+    "import_labels",
+)
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 
 HEAD = """# Python API
@@ -50,7 +61,7 @@ def page() -> str:
     commands = [getattr(mb, name) for name in COMMANDS]
     others = [mb.list_models, mb.create_model, mb.score, mb.image_ap]
     parts = [HEAD, "## Commands\n", *map(_function, commands)]
-    parts += ["## Fields of a run file\n", "Keyword arguments of `degrade` and `label`.\n", _text(_doc(RunFields))]
+    parts += ["## Fields of a run file\n", "Keyword arguments of `degrade`, `label` and `measure`.\n", _text(_doc(RunFields))]
     parts += ["## What the commands return\n"]
     parts += [_class(found) for found in (api.Made, api.Audited, api.TaskAudit, api.Verification, api.VerifiedFile)]
     parts += ["## A run folder\n", _function(mb.open_run), _class(mb.Run)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from miqd_builder.labeling.one_source import score
     from miqd_builder.tables.run import Run, open_run
     from miqd_builder.zoo.models import create_model, list_models
-    from pipelines.api import audit, compare, degrade, export, import_labels, label, label_statistics, status, verify
+    from pipelines.api import audit, compare, degrade, export, import_labels, label, label_statistics, measure, status, verify
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,7 @@ __all__ = [
     "label",
     "label_statistics",
     "list_models",
+    "measure",
     "open_run",
     "score",
     "status",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from miqd_builder.config import RunConfig
 from miqd_builder.labeling.recipes import get_recipe
@@ -14,12 +16,14 @@ from miqd_builder.sources import check_serves
 from miqd_builder.store.footers import Footers
 from miqd_builder.store.keys import CommandKey
 from miqd_builder.store.parts import PartStamp, is_done
+from miqd_builder.store.record import config_hash
 from miqd_builder.tables.schema import table_path
 from miqd_builder.tasks import Task
+from miqd_builder.zoo.catalog import shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
 from pipelines.stages.items import PlannedRecipe
-from pipelines.stages.model_part import resolve_device, responses_lineage
+from pipelines.stages.model_part import model_hash, resolve_device, responses_lineage
 from pipelines.stages.model_weights import stated_weights
 
 
@@ -50,6 +54,10 @@ class Plan:
     def models(self) -> list[str]:
         """Names of the chosen models."""
         return []
+
+    def hashes(self) -> dict[str, Any]:
+        """Hashes of what the command runs with, for ``run.json``."""
+        return {"run_file": config_hash(self.context.config)}
 
     def images_in(self, parts: Sequence[int]) -> int:
         """Number of degraded images in some parts."""
@@ -89,6 +97,15 @@ class LabelPlan(Plan):
     def models(self) -> list[str]:
         """See :class:`Plan`."""
         return [entry.name for entry in self.entries]
+
+    def hashes(self) -> dict[str, Any]:
+        """See :class:`Plan`; the hash of each zoo file and the content hash of each model too."""
+        files = self.context.config.zoo or shipped_zoo()
+        return {
+            **super().hashes(),
+            "zoo": {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+            "models": {entry.name: model_hash(self.context, self.task, entry) for entry in self.entries},
+        }
 
     def names(self, table: str) -> list[str]:
         """Names of the wanted parts of ``responses`` or ``scores``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,10 +11,9 @@ from miqd_builder.store.lock import RunLock
 from miqd_builder.store.migration import migrate
 from miqd_builder.store.parts import is_done
 from miqd_builder.store.quarantine import Failure, write_failures
-from miqd_builder.store.record import CommandRecord, RunRecord, config_hash
+from miqd_builder.store.record import CommandRecord, RunRecord
 from miqd_builder.tables.lineage import PartState
 from miqd_builder.tables.schema import table_path
-from miqd_builder.zoo.catalog import shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context
 from pipelines.planning import LabelPlan, Plan
@@ -23,7 +21,7 @@ from pipelines.progress.heartbeat import Heartbeat
 from pipelines.schedulers.shared import OpenSchedulers
 from pipelines.stages.degrade import degrade_part
 from pipelines.stages.items import DegradePart, LabelPart, PartItem, PlannedModel, RespondPart, ScorePart
-from pipelines.stages.model_part import model_hash, resolve_device, responses_lineage
+from pipelines.stages.model_part import resolve_device, responses_lineage
 from pipelines.stages.model_weights import model_weights
 from pipelines.stages.respond import respond_part
 from pipelines.stages.score import label_part, labels_lineage, score_part, scores_lineage, scores_state
@@ -32,8 +30,8 @@ from pipelines.work import StageSummary, Work
 
 def run_degrade(plan: Plan) -> list[StageSummary]:
     """Carry out a plan of ``degrade``."""
-    with OpenSchedulers() as schedulers, _start([plan], schedulers, device="cpu") as work:
-        return [*_refused([plan]), _degrade(plan, work)]
+    with OpenSchedulers() as schedulers, start_work([plan], schedulers, device="cpu") as work:
+        return [*refused([plan]), _degrade(plan, work)]
 
 
 def run_label(plans: Sequence[LabelPlan], schedulers: OpenSchedulers | None = None) -> list[StageSummary]:
@@ -48,8 +46,8 @@ def run_label(plans: Sequence[LabelPlan], schedulers: OpenSchedulers | None = No
         with OpenSchedulers() as own:
             return run_label(plans, own)
     first, *others = plans
-    with _start(plans, schedulers, device=resolve_device(first.context.config.device), imports=("torch",)) as work:
-        stages = _refused(plans)
+    with start_work(plans, schedulers, device=resolve_device(first.context.config.device), imports=("torch",)) as work:
+        stages = refused(plans)
         if first.degrade:
             stages.append(_degrade(first, work))
             for plan in others:
@@ -63,7 +61,9 @@ def run_label(plans: Sequence[LabelPlan], schedulers: OpenSchedulers | None = No
 
 
 @contextmanager
-def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str, imports: tuple[str, ...] = ()) -> Iterator[Work]:
+def start_work(
+    plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str, imports: tuple[str, ...] = ()
+) -> Iterator[Work]:
     """Take the run folder, record what is about to be done, and open the scheduler; in the end leave the folder in order.
 
     Raises:
@@ -78,9 +78,8 @@ def _start(plans: Sequence[Plan], schedulers: OpenSchedulers, *, device: str, im
             for plan in plans:
                 plan.footers.refresh("variants")
         for plan in plans:
-            own, zoo = plan.context.config, _zoo_hashes(plan) if isinstance(plan, LabelPlan) else {}
-            hashes = {"run_file": config_hash(own), **zoo}
-            record.note(CommandRecord(plan.command.command, plan.command.task, own.model_dump(mode="json"), hashes))
+            own = plan.context.config.model_dump(mode="json")
+            record.note(CommandRecord(plan.command.command, plan.command.task, own, plan.hashes()))
         record.write(folder)
         write_failures(folder, "source", _refused_files(plans))
         running: Collection[PartItem] = ()
@@ -113,24 +112,16 @@ def _refuse_if_changed(context: Context) -> None:
         )
 
 
-def _zoo_hashes(plan: LabelPlan) -> dict[str, dict[str, str]]:
-    """Hash of each zoo file and content hash of each model, for ``run.json``."""
-    context = plan.context
-    return {
-        "zoo": {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in context.config.zoo or shipped_zoo()},
-        "models": {entry.name: model_hash(context, plan.task, entry) for entry in plan.entries},
-    }
-
-
 def _refused_files(plans: Sequence[Plan]) -> list[Failure]:
     """The files of the sources that can't be used."""
     files = dict.fromkeys(f"{file.name} {file.reason}"[:500] for plan in plans for file in plan.context.sources.refused)
     return [Failure("source", "", "", "RefusedFile", message) for message in files]
 
 
-def _refused(plans: Sequence[Plan]) -> list[StageSummary]:
-    refused = len(_refused_files(plans))
-    return [StageSummary("source", 0, 0, failures=refused)] if refused else []
+def refused(plans: Sequence[Plan]) -> list[StageSummary]:
+    """Return a summary of the files of the sources that can't be used, if there are any."""
+    files = len(_refused_files(plans))
+    return [StageSummary("source", 0, 0, failures=files)] if files else []
 
 
 def _degrade(plan: Plan, work: Work) -> StageSummary:

@@ -34,6 +34,7 @@ class StageSummary:
         wall_s: wall-clock seconds.
         seconds: seconds by step, summed over the workers.
         notes: what a user should know.
+        undefined: new rows without a value, by measure.
         task: whose stage it is, if the command is for several tasks and the stage for one.
     """
 
@@ -46,6 +47,7 @@ class StageSummary:
     wall_s: float = 0.0
     seconds: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    undefined: Counter[str] = field(default_factory=Counter)
     task: Task | None = None
 
     @property
@@ -146,3 +148,4 @@ def _add(summary: StageSummary, result: PartResult) -> None:
     summary.failures += result.failures
     summary.notes += result.notes
     summary.seconds.update(result.seconds)
+    summary.undefined.update(result.undefined)

@@ -87,7 +87,7 @@ class Footers:
         """List a table again, whose parts may have been written since; only those that changed are read again.
 
         Args:
-            table: its folder, such as ``variants`` or ``scores/task=det``.
+            table: its folder, such as ``variants``, ``scores/task=det`` or ``measures/measure=ssim``.
         """
         before = self._tables.get(table)
         if before is not None:
@@ -131,9 +131,9 @@ class Footers:
 
 
 def _table_of(name: str) -> str:
-    """The folder that is listed for a part: of the table, and of the task where it has one."""
+    """The folder that is listed for a part: of the table, and of the task or measure where it has one."""
     table, second, *_ = name.split("/")
-    return f"{table}/{second}" if second.startswith("task=") else table
+    return f"{table}/{second}" if second.startswith(("task=", "measure=")) else table
 
 
 def _index_of(table: str) -> str:

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 
 from miqd_builder.tasks import TASKS, Task, check_task
 
-Stage = Literal["source", "degrade", "respond", "score", "label", "export"]
+Stage = Literal["source", "degrade", "respond", "score", "label", "measure", "export"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-Command = Literal["degrade", "label", "import"]
+Command = Literal["degrade", "label", "measure", "import"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _KEY = re.compile(rf"({'|'.join(STAGES)})(?:-({'|'.join(TASKS)}))?(?:-(.+))?-part-(\d{{5,}})(-lost)?")
@@ -22,7 +22,7 @@ class CommandKey:
 
     Attributes:
         command: which one.
-        task: None for ``degrade``.
+        task: None for ``degrade`` and ``measure``.
 
     Example:
         >>> str(CommandKey("label", "det"))
@@ -59,7 +59,7 @@ class PartKey:
         stage: what is done.
         part: number of the part.
         task: None for a stage that has none.
-        model: None for a stage that isn't about one model.
+        model: None for a stage that isn't about one model; for ``measure``, the measure.
         lost: whether the work was given up as a whole.
 
     Example:

@@ -18,9 +18,9 @@ class Failure:
     """One failed image, model or part.
 
     Attributes:
-        stage: degrade, respond, score or label.
+        stage: degrade, respond, score, label or measure.
         source_id: the image; empty if a whole part failed.
-        model: the model; empty where none is involved.
+        model: the model or measure; empty where none is involved.
         error: class of the error.
         message: its text, in one line.
     """

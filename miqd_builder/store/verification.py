@@ -16,9 +16,19 @@ from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import Footer, decode_table, read_footer, read_part
 from miqd_builder.store.record import NAME, RunRecord
 from miqd_builder.tables.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
-from miqd_builder.tables.schema import CANDIDATES, LABELS, QUARANTINE, RESPONSES, SCORES, part_name, table_path, variants_schema
+from miqd_builder.tables.schema import (
+    CANDIDATES,
+    LABELS,
+    MEASURES,
+    QUARANTINE,
+    RESPONSES,
+    SCORES,
+    part_name,
+    table_path,
+    variants_schema,
+)
 
-TABLES = ("candidates", "variants", "responses", "scores", "labels")
+TABLES = ("candidates", "variants", "responses", "scores", "labels", "measures")
 AGAIN = "delete it and run again"
 
 _PART = re.compile(r"part-([0-9]+)\.parquet")
@@ -143,6 +153,8 @@ def _schema(name: str, columns: list[str]) -> pa.Schema:
         return CANDIDATES
     if table == "variants":
         return variants_schema(columns)
+    if table == "measures":
+        return MEASURES
     task = rest[0].removeprefix("task=")
     return {"responses": RESPONSES, "scores": SCORES, "labels": LABELS}[table][task]
 

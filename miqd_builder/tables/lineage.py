@@ -110,6 +110,32 @@ class ResponsesLineage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuresLineage:
+    """Of one measure's part of ``measures``.
+
+    Attributes:
+        name: of the measure.
+        measure: hash of the measure: its version, minimum size, weights, and code of another package.
+        sources, distortions, degradations: as for :class:`VariantsLineage`; whether images are kept changes no value.
+    """
+
+    name: str
+    measure: str
+    sources: Hashes
+    distortions: Hashes
+    degradations: str
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """Settings that apply to every row."""
+        return (self.name, self.measure)
+
+    def to_json(self) -> Json:
+        """See :func:`to_json`."""
+        return {"table": "measures", "name": self.name, "measure": self.measure, **_rendered_json(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoresLineage:
     """Of one model's part of ``scores``.
 
@@ -174,7 +200,7 @@ class ImportedLabelsLineage:
         return {"table": "labels", "format": self.format, "task": self.task, "files": dict(self.files)}
 
 
-RenderedLineage = VariantsLineage | ResponsesLineage
+RenderedLineage = VariantsLineage | ResponsesLineage | MeasuresLineage
 """Of tables with a row for each source and degradation, which can be reused row by row."""
 Lineage = RenderedLineage | CandidatesLineage | ScoresLineage | LabelsLineage | ImportedLabelsLineage
 
@@ -257,6 +283,7 @@ _READERS: dict[str, Callable[[Json], Lineage]] = {
     ),
     "candidates": lambda c: CandidatesLineage(sources=c["sources"], distortions=c["distortions"]),
     "responses": lambda c: ResponsesLineage(task=check_task(c["task"]), model=c["model"], **_rendered(c)),
+    "measures": lambda c: MeasuresLineage(name=c["name"], measure=c["measure"], **_rendered(c)),
     "scores": lambda c: ScoresLineage(responses=_state(c["responses"]), truth=c["truth"], recipe=c["recipe"]),
     "labels": lambda c: LabelsLineage(
         variants=_state(c["variants"]),

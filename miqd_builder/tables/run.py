@@ -158,6 +158,23 @@ class Run:
         """Return what models predicted: a row an image and model, rows of ``original`` among them; as for :meth:`scores`."""
         return queries.joined(self.parts("responses", task=task, model=model, columns=columns))
 
+    def measures(self, names: Sequence[str] | None = None) -> pa.Table:
+        """Return image quality measures: ``source_id``, ``degradation`` and a float64 column a measure.
+
+        Args:
+            names: of the measures; None for all that are there.
+
+        Returns:
+            a row a degraded image; null where a measure is undefined or was not computed.
+
+        Raises:
+            ConfigError: the run has no such measure (names the nearest).
+            StoreError: it has none at all, or a part is damaged.
+        """
+        from miqd_builder.tables.measures import read_measures
+
+        return read_measures(self._folder, self._record, names)
+
     def parts(
         self, table: str, *, task: str | None = None, model: str | None = None, columns: Columns = None
     ) -> Iterator[pa.Table]:
@@ -182,8 +199,9 @@ class Run:
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with a view of each table that is there, over its files; close it after use.
 
-        The views are ``candidates``, ``variants``, ``labels``, ``scores`` and ``responses``; the last three hold all tasks,
-        with the columns ``task`` and, but for labels, ``model`` in front. ``miqd verify`` looks at checksums, this doesn't.
+        The views are ``candidates``, ``variants``, ``measures``, ``labels``, ``scores`` and ``responses``. ``measures`` has the
+        column ``measure`` in front; the last three hold all tasks, with ``task`` and, but for labels, ``model`` in front.
+        ``miqd verify`` looks at checksums, this doesn't.
         """
         from miqd_builder.tables.views import open_views
 

@@ -107,6 +107,9 @@ def _labels(task: str) -> pa.Schema:
 
 LABELS = {task: _labels(task) for task in SCORE_COLUMNS}
 
+MEASURES = pa.schema([*_KEY, ("value", pa.float64())])
+"""One measure of every degraded image; null where it is undefined."""
+
 QUARANTINE = pa.schema(
     [
         ("stage", pa.string()),
@@ -123,14 +126,15 @@ def part_name(part: int) -> str:
     return f"part-{part:05d}.parquet"
 
 
-def table_path(table: str, part: int, *, task: str | None = None, model: str | None = None) -> str:
+def table_path(table: str, part: int, *, task: str | None = None, model: str | None = None, measure: str | None = None) -> str:
     """Return the path of a part inside the run folder.
 
     Args:
-        table: candidates, variants, responses, scores or labels.
+        table: candidates, variants, responses, scores, labels or measures.
         part: number of the part.
-        task: cls, det, ins or seg; not for candidates and variants.
+        task: cls, det, ins or seg; for responses, scores and labels.
         model: name of the model; for responses and scores.
+        measure: its name; for measures.
     """
     folders = [table]
     if task is not None:
@@ -139,6 +143,10 @@ def table_path(table: str, part: int, *, task: str | None = None, model: str | N
         if "/" in model or model.startswith("."):
             raise ConfigError(f"Model name {model!r} can't name a folder: rename the zoo entry.")
         folders.append(f"model={model}")
+    if measure is not None:
+        if "/" in measure or measure.startswith("."):
+            raise ConfigError(f"Measure name {measure!r} can't name a folder: rename the measure.")
+        folders.append(f"measure={measure}")
     return "/".join([*folders, part_name(part)])
 
 

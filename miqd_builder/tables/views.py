@@ -11,14 +11,16 @@ from miqd_builder.tables.queries import TABLES_BY_TASK, tasks_with
 if TYPE_CHECKING:
     import duckdb
 
+_MEASURE = "regexp_extract(filename, '/measure=([^/]*)/[^/]*$', 1)"
 _MODEL = "regexp_extract(filename, '/model=([^/]*)/[^/]*$', 1)"
 
 
 def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
-    """Return a connection with a view of every table that is there: candidates, variants, labels, scores, responses.
+    """Return a connection with a view of every table that is there: candidates, variants, measures, labels, scores, responses.
 
-    Views of tables by task have the columns ``task`` and, where there is one, ``model`` in front. A column that only some tasks
-    have is null for the others. Parts are read when a query needs them, and new ones are found. Checksums are not looked at.
+    The view of measures has the column ``measure`` in front. Views of tables by task have the columns ``task`` and, where there
+    is one, ``model`` in front; a column that only some tasks have is null for the others. Parts are read when a query needs
+    them, and new ones are found. Checksums are not looked at.
     """
     import duckdb
 
@@ -30,6 +32,9 @@ def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
             database.execute(
                 f"create view {table} as select * from {_files(folder, f'{table}/*.parquet', 'union_by_name=true')}"
             )
+    if folder.list("measures/*/*.parquet"):
+        files = _files(folder, "measures/measure=*/*.parquet", "filename=true")
+        database.execute(f"create view measures as select {_MEASURE} as measure, * exclude (filename) from {files}")
     for table, models in TABLES_BY_TASK.items():
         selects = [_of_task(folder, table, task, models) for task in tasks_with(folder, table)]
         if selects:

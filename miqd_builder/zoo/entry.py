@@ -17,6 +17,9 @@ Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 HUB_FILE, HUB_REVISION = "model.safetensors", "main"
 """What a checkpoint of a hub is where the entry doesn't say."""
 
+Sha256 = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,64}$")]
+"""A file's sha256, or its first 8 or more digits."""
+
 _PLAIN = r"[\w-][\w.-]*"
 """A name that is safe as a part of a path: no slash, no leading dot."""
 
@@ -43,7 +46,7 @@ class Preprocess(_Section):
 
 
 class Checkpoint(_Section):
-    """Where the weights are: a file on disk, an address with what the file's sha256 begins with, or a model hub's repository.
+    """Where the weights are: a file on disk, an address, a model hub's repository, or a file that an installed package ships.
 
     Attributes:
         path: a file on disk.
@@ -51,7 +54,8 @@ class Checkpoint(_Section):
         hub: repository of the Hugging Face Hub, ``owner/name``.
         file: the file in the repository.
         revision: of the repository: a commit pins the file, a branch's name doesn't.
-        sha256: full, or its first 8 or more digits; a url can't do without.
+        package: name of a distribution and the file in it, ``lpips/lpips/weights/v0.1/alex.pth``; the package isn't imported.
+        sha256: full, or its first 8 or more digits; a url and a package can't do without.
     """
 
     path: Path | None = None
@@ -59,18 +63,20 @@ class Checkpoint(_Section):
     hub: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}/{_PLAIN}$")] | None = None
     file: Annotated[str, StringConstraints(pattern=rf"^({_PLAIN}/)*{_PLAIN}$")] = HUB_FILE
     revision: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}$")] = HUB_REVISION
-    sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,64}$")] | None = None
+    package: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}(/{_PLAIN})+$")] | None = None
+    sha256: Sha256 | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Checkpoint:
-        if [self.path, self.url, self.hub].count(None) != 2:
-            raise ValueError("give one of path, url and hub")
+        if [self.path, self.url, self.hub, self.package].count(None) != 3:
+            raise ValueError("give one of path, url, hub and package")
         if self.hub is None and (self.file, self.revision) != (HUB_FILE, HUB_REVISION):
             raise ValueError("file and revision belong to hub")
         if self.url is not None and not _names_a_file(self.url):
             raise ValueError(f"url must be http(s)://HOST/.../FILE, got {self.url!r}")
-        if self.url is not None and self.sha256 is None:
-            raise ValueError("a url needs sha256 (full, or its first 8 or more digits)")
+        if self.sha256 is None and (self.url is not None or self.package is not None):
+            kind = "package" if self.url is None else "url"
+            raise ValueError(f"a {kind} needs sha256 (full, or its first 8 or more digits)")
         return self
 
 

@@ -3,6 +3,7 @@
 from pipelines.api.checking import Verification, VerifiedFile, status, verify
 from pipelines.api.exchange import export, import_labels
 from pipelines.api.making import Made, degrade, label
+from pipelines.api.measuring import measure
 from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "import_labels",
     "label",
     "label_statistics",
+    "measure",
     "status",
     "verify",
 ]

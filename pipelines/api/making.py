@@ -21,7 +21,7 @@ OnStages = Callable[["Sequence[Plan]", "Sequence[StageSummary]"], None]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What ``degrade`` or ``label`` did.
+    """What ``degrade``, ``label`` or ``measure`` did.
 
     Attributes:
         plans: what there was to do: one plan, or one a task, each with its ``context.config``, the resolved run file.

@@ -26,6 +26,7 @@ BYTES_PER_IMAGE = 600_000
 
 def show_plan(plan: Plan) -> None:
     """Print a plan."""
+    from pipelines.plan_measure import MeasurePlan
     from pipelines.planning import LabelPlan
 
     context, config = plan.context, plan.context.config
@@ -44,6 +45,10 @@ def show_plan(plan: Plan) -> None:
     )
     if isinstance(plan, LabelPlan):
         _show_models_of(plan)
+    if isinstance(plan, MeasurePlan):
+        for name, parts in plan.measure.items():
+            done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
+            out.print(f"Measure      {name}: {plan.images_in(parts)} images to measure ({done})")
     out.print(f"Scheduler    {config.scheduler}, device {config.device}")
 
 

@@ -131,6 +131,48 @@ def label(
 
 
 @app.command()
+def measure(
+    measures: Annotated[
+        list[str] | None, typer.Option("--measures", metavar="NAME,...", help="Names of measures: psnr,ssim,vsi; repeatable.")
+    ] = None,
+    run: Run = None,
+    task: Annotated[str | None, typer.Option("--task", help="Take this task's section of the run file.")] = None,
+    out: Out = None,
+    settings: Settings = None,
+    own_weights: Annotated[
+        list[Path] | None,
+        typer.Option("--own-weights", metavar="FILE", help="List of own weights (YAML); repeatable."),
+    ] = None,
+    limit: Limit = None,
+    scheduler: SchedulerName = None,
+    workers: Workers = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Compute image quality measures of a run's degraded images; needs nothing but --out and --measures."""
+    from pipelines import api
+    from pipelines.cli import console
+
+    made = api.measure(
+        measures=measures or [],
+        run=run,
+        task=task,
+        settings=settings or [],
+        own_weights=own_weights or [],
+        dry_run=dry_run,
+        show_progress=True,
+        on_plan=console.show_plan,
+        out=out,
+        limit=limit,
+        scheduler=scheduler,
+        workers=workers,
+    )
+    if not dry_run:
+        console.show_stages(made.stages)
+        console.hint(f"Measures are in {made.outs[0]}/measures.")
+        _exit(made)
+
+
+@app.command()
 def audit(
     run: Run = None,
     task: TaskOption = None,

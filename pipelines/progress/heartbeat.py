@@ -38,7 +38,7 @@ class RunProgress:
 
     Attributes:
         command, task: which one, as in :class:`CommandKey`.
-        models: names of the chosen models; empty for ``degrade``.
+        models: names of the chosen models, or measures; empty for ``degrade``.
         parts: numbers of the wanted parts.
         host, pid: the client's machine and process.
         started, updated: seconds since 1970, by the client's clock.

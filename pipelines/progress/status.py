@@ -15,12 +15,13 @@ from miqd_builder.tables.missing_models import MissingModels, missing_models
 from miqd_builder.tables.schema import part_name, table_path
 from pipelines.progress.heartbeat import RunProgress, read_progress
 
-TABLE_OF_STAGE = {"degrade": "variants", "respond": "responses", "score": "scores", "label": "labels"}
+TABLE_OF_STAGE = {"degrade": "variants", "respond": "responses", "score": "scores", "label": "labels", "measure": "measures"}
 
 
 @dataclass
 class TableStatus:
-    """State of one table: ``candidates``, ``variants``, or ``responses``, ``scores`` or ``labels`` of a task and model.
+    """State of one table: ``candidates``, ``variants``, ``measures`` of a measure, or ``responses``,
+    ``scores`` or ``labels`` of a task and model.
 
     Attributes:
         name: folder of the table inside the run folder.
@@ -113,6 +114,7 @@ def table_status(folder: RunFolder, commands: Iterable[RunProgress], alive: set[
         "responses/*/*/*.parquet",
         "scores/*/*/*.parquet",
         "labels/*/*.parquet",
+        "measures/*/*.parquet",
     ):
         for name in folder.list(pattern):
             table, _, file = name.rpartition("/")
@@ -157,10 +159,14 @@ def _tables(progress: RunProgress) -> Iterator[str]:
         for stage in ("respond", "score"):
             yield from (_table(progress, stage, model) for model in progress.models)
         yield _table(progress, "label", "")
+    elif progress.command == "measure":
+        yield from (_table(progress, "measure", measure) for measure in progress.models)
 
 
 def _table(progress: RunProgress, stage: str, model: str) -> str:
     table = TABLE_OF_STAGE[stage]
+    if stage == "measure":
+        return f"{table}/measure={model}"
     return "/".join([table, *([f"task={progress.task}"] if stage != "degrade" else []), *([f"model={model}"] if model else [])])
 
 
@@ -169,4 +175,7 @@ def _lost_part(name: str) -> tuple[str, int] | None:
     key = PartKey.parse(name.removeprefix("quarantine/").removesuffix(".parquet"))
     if key is None or not key.lost:
         return None
+    if key.stage == "measure":
+        # Its name may begin like a task's.
+        return f"{TABLE_OF_STAGE[key.stage]}/measure={'-'.join(filter(None, (key.task, key.model)))}", key.part
     return table_path(TABLE_OF_STAGE[key.stage], key.part, task=key.task, model=key.model).rpartition("/")[0], key.part

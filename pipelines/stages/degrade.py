@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ class PartResult:
         failures: number of quarantined things.
         notes: what a user should know, such as empty ROI masks.
         seconds: time spent by stage step.
+        undefined: new rows without a value, by measure.
         again: rest of the work that another worker should try, since this one can't; see :class:`pipelines.schedulers.Again`.
     """
 
@@ -49,6 +51,7 @@ class PartResult:
     failures: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    undefined: Counter[str] = field(default_factory=Counter)
     again: Again | None = None
 
 

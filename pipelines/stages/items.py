@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from miqd_builder.config import RunConfig
 from miqd_builder.store.keys import PartKey
-from miqd_builder.tables.lineage import LabelsLineage, ResponsesLineage, ScoresLineage, VariantsLineage
+from miqd_builder.tables.lineage import LabelsLineage, MeasuresLineage, ResponsesLineage, ScoresLineage, VariantsLineage
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 
@@ -57,6 +57,25 @@ class PlannedModel:
     def key(self, part: int) -> PartKey:
         """Name of its work on a part."""
         return PartKey("respond", part, self.lineage.task, self.entry.name)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMeasure:
+    """A measure and what its part of ``measures`` is made from.
+
+    Attributes:
+        lineage: of the part, with the measure's name and its hash when the run was planned.
+        code: hash of the module of a measure of another package.
+        own_weights: lists of weights beside those that ship.
+    """
+
+    lineage: MeasuresLineage
+    code: Mapping[str, str]
+    own_weights: tuple[Path, ...] = ()
+
+    def key(self, part: int) -> PartKey:
+        """Name of its work on a part."""
+        return PartKey("measure", part, model=self.lineage.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +154,26 @@ class RespondPart(PartItem):
     def split(self) -> Sequence[PartItem]:
         """Return an item for each model."""
         return [replace(self, planned=(model,)) for model in self.planned]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurePart(PartItem):
+    """Compute some measures of the images of a part and write their parts of ``measures``.
+
+    Attributes:
+        planned: the measures; they share every image that is read.
+    """
+
+    planned: tuple[PlannedMeasure, ...]
+
+    @property
+    def keys(self) -> tuple[PartKey, ...]:
+        """See :class:`PartItem`."""
+        return tuple(measure.key(self.part) for measure in self.planned)
+
+    def split(self) -> Sequence[PartItem]:
+        """Return an item for each measure."""
+        return [replace(self, planned=(measure,)) for measure in self.planned]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,12 +38,12 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
     sources = context.part_sources(list(models[0].lineage.sources))
     with closing(read_ahead(_batches(images, sources, models, seconds))) as batches:
         # Models load while the first images are rendered or decoded.
-        with _timed(seconds, "load models"):
+        with timed(seconds, "load models"):
             for model in models:
                 if any(model.wanted(source.source_id) for source in sources):
                     model.adapter()
         while True:
-            with _timed(seconds, "wait for images"):
+            with timed(seconds, "wait for images"):
                 source_id, batch = next(batches, (None, []))
             if source_id is None:
                 break
@@ -58,7 +58,7 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
         _, error = broken[0]
         result.again = Again.because(replace(item, planned=tuple(planned for planned, _ in broken)), error)
         models = [model for model in models if model.broken is None]
-    with _timed(seconds, "write"):
+    with timed(seconds, "write"):
         for model in models:
             model.write(result)
     return result
@@ -75,7 +75,7 @@ def _batches(
         batches = images.batches(source, names)
         try:
             while True:
-                with _timed(seconds, step):
+                with timed(seconds, step):
                     batch = next(batches, None)
                 if batch is None:
                     break
@@ -95,7 +95,7 @@ def _predict(model: ModelPart, source_id: str, batch: list[Named], seconds: Seco
     if not model.accepts(source_id, *pixels.shape[:2]):
         report(len(own))
         return
-    with _timed(seconds, "load models"):
+    with timed(seconds, "load models"):
         adapter = model.adapter()
     if adapter is not None:
         start = time.perf_counter()
@@ -107,7 +107,8 @@ def _predict(model: ModelPart, source_id: str, batch: list[Named], seconds: Seco
 
 
 @contextmanager
-def _timed(seconds: Seconds, step: str) -> Iterator[None]:
+def timed(seconds: Seconds, step: str) -> Iterator[None]:
+    """Add the time that a block takes to the seconds of a step."""
     start = time.perf_counter()
     yield
     seconds[step] += time.perf_counter() - start

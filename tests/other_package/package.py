@@ -8,6 +8,7 @@ from typing import Any
 
 from miqd_builder.formats.registry import FORMATS
 from miqd_builder.labeling.recipes import REGISTRY
+from miqd_builder.measures import MEASURES
 from miqd_builder.registry import Registry
 from miqd_builder.roi import ROI_KINDS
 from miqd_builder.scheduler_names import SCHEDULERS
@@ -140,6 +141,23 @@ FORMAT = Format(
 )
 """
 
+MEASURE = """
+from miqd_builder.measures import Measure
+
+MEASURE = Measure(
+    name="theirs",
+    reference="none",
+    lower_better=False,
+    score_range=(0.0, 255.0),
+    minimum_size=1,
+    input="RGB 0..255",
+    source="made up",
+    licence="MIT",
+    agrees_with="the mean of all values",
+    tolerance=0.0,
+    build=lambda device, files: lambda degraded, reference: degraded.mean((1, 2, 3)),
+)
+"""
 
 SCHEDULER = '''
 from contextlib import contextmanager
@@ -218,6 +236,14 @@ KINDS = (
     Kind(ROI_KINDS, "roi", ROI, "miqd_theirs.roi", "saliency", _label("--set", "roi.kind={}")),
     Kind(REGISTRY, "recipe", RECIPE, "miqd_theirs.recipe:RECIPE", "miqd_v1", _label("--recipe", "{}")),
     Kind(SCHEDULERS, "scheduler", SCHEDULER, "miqd_theirs.scheduler:open_scheduler", "inline", _label("--scheduler", "{}")),
+    Kind(
+        MEASURES,
+        "measure",
+        MEASURE,
+        "miqd_theirs.measure:MEASURE",
+        "gmsd",
+        ("measure", "--run", "run.yaml", "--measures", "{}"),
+    ),
     Kind(FORMATS, "format", FORMAT, "miqd_theirs.format:FORMAT", "miqd", ("import", "here", "--out", "o", "--format", "{}")),
 )
 

@@ -19,6 +19,7 @@ from miqd_builder import registry
 from miqd_builder.errors import ConfigError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import stored_labels
+from miqd_builder.tables.run import open_run
 from tests.conftest import ROOT, Outcome
 from tests.other_package.package import KINDS, Kind, lay_down
 
@@ -111,6 +112,11 @@ def test_a_run_with_one_of_each(installed: Installed) -> None:
     trace = (installed.folder / "trace.txt").read_text().splitlines()
     stages = ("degrade_part", "respond_part", "score_part", "label_part")
     assert trace == [f"{stage} {part}" for stage in stages for part in (1, 0)]
+
+    installed.miqd("measure", "--out", "out", "--measures", "theirs")
+    table = open_run(installed.folder / "out").measures(["theirs"])
+    means = [pixels(installed.folder / "out/images" / row["file_name"]).mean() for row in rows]
+    assert table["theirs"].to_pylist() == pytest.approx(means) and table.num_rows == len(rows)
 
     installed.miqd("export", "--format", "theirs", "--out", "out", "--to", "to", "--val-fraction", "0.5")
     to = installed.folder / "to"

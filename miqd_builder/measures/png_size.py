@@ -1,0 +1,36 @@
+"""Size as PNG: a baseline that looks at no reference and knows nothing of quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from pathlib import Path
+
+import numpy as np
+
+from miqd_builder.measures.measure import Core, Images, Measure, Values
+from miqd_builder.sources.images import encode_png
+
+
+def _bytes(degraded: Images, reference: Images) -> Values:
+    """Return the size of each image as this project writes PNG."""
+    return np.array([len(encode_png(image)) for image in degraded], np.float64)
+
+
+def _build(device: str, files: Mapping[str, Path]) -> Core:
+    return _bytes
+
+
+BYTES = Measure(
+    name="bytes",
+    reference="none",
+    lower_better=False,
+    score_range=(0.0, inf),
+    minimum_size=1,
+    input="RGB 0..255 at full resolution, as miqd_builder.sources.images.encode_png writes it",
+    source="a trivial baseline: what is left of an image's detail, and what noise adds to it",
+    licence="Apache-2.0",
+    agrees_with="the file that a run with images: png stores",
+    tolerance=0.0,
+    build=_build,
+)
