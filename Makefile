@@ -58,7 +58,7 @@ zoo-refresh: $(READY) ## Write the zoo files again from the installed packages (
 zoo-sweep: $(READY) ## Build, check and measure every model with random weights on the CPU (resumable, about an hour)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
 	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md $(ARGS) \
-		$(addprefix --zoo ,$(filter-out %/demo.yaml,$(wildcard model_zoo_configs/*.yaml)))
+		$(addprefix --zoo ,$(filter-out %/demo.yaml %/roi.yaml,$(wildcard model_zoo_configs/*.yaml)))
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

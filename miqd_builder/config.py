@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.limits import MAX_PIXELS
@@ -61,10 +71,18 @@ class SourceConfig(_Section):
 
 
 class RoiConfig(_Section):
-    """Where the regions of interest come from."""
+    """Where the regions of interest come from (docs/roi.md).
 
-    kind: str = "saliency"
+    Attributes:
+        kind: one of ``ROI_KINDS``; where neither it nor ``model`` is stated and no network is installed, ``saliency``.
+        path: folder of kind ``masks``, weights of kind ``dino``.
+        model: network of kind ``salient``: a name, an ``.onnx`` file, or a ``.yaml`` file that describes one.
+        options: for kinds of other packages.
+    """
+
+    kind: str = "salient"
     path: Path | None = None
+    model: str | None = None
     options: dict[str, Any] = Field(default_factory=dict, description="For kinds of other packages.")
 
     @field_validator("kind")
@@ -74,6 +92,12 @@ class RoiConfig(_Section):
 
         ROI_KINDS.module(value)
         return value
+
+    @model_validator(mode="after")
+    def _model_has_a_use(self) -> RoiConfig:
+        if self.model is not None and self.kind != "salient":
+            raise ValueError(f"roi.model is for roi.kind salient: roi.kind '{self.kind}' takes none. Remove it")
+        return self
 
 
 class RunConfig(_Section):
@@ -193,6 +217,9 @@ def _resolve_paths(fields: dict[str, Any], base: Path) -> None:
         section[key] = [_absolute(v, base) for v in value] if isinstance(value, list) else _absolute(value, base)
     if str(fields.get("recipe")).endswith((".yaml", ".yml")):
         fields["recipe"] = _absolute(fields["recipe"], base)
+    roi = fields.get("roi")
+    if isinstance(roi, dict) and str(roi.get("model")).endswith((".onnx", ".yaml", ".yml")):
+        roi["model"] = _absolute(roi["model"], base)
 
 
 def _absolute(path: Any, base: Path) -> Any:

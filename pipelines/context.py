@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import uuid
@@ -23,6 +24,7 @@ from miqd_builder.store.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.items import PlannedRun, WorkItem
+from pipelines.roi_default import settle_roi
 
 MOST_CONTEXTS = 4
 _contexts: dict[str, Context] = {}
@@ -160,8 +162,11 @@ def open_context(config: RunConfig) -> Context:
     except (degradations.PluginError, degradations.UnknownDegradationError) as error:
         raise ConfigError(str(error)) from None
     plugins = {module: sha256 for module in modules if (sha256 := user_code.source_sha256(module))}
+    config, notes = settle_roi(config)
+    sources = open_source(config.source)
+    sources = dataclasses.replace(sources, notes=(*sources.notes, *notes))
     planned = PlannedRun(config, uuid.uuid4().hex, plugins, distortions)
-    return Context(config, RunFolder(config.out), open_source(config.source), names, planned)
+    return Context(config, RunFolder(config.out), sources, names, planned)
 
 
 def item_context(item: WorkItem) -> Context:
@@ -198,7 +203,7 @@ def open_zoo(config: RunConfig) -> Catalog:
 
 def shipped_zoo() -> tuple[Path, ...]:
     """Return the zoo files that ship with the project."""
-    return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
+    return tuple(sorted(set(SHIPPED_ZOO.glob("*.yaml")) - {SHIPPED_ZOO / "roi.yaml"}))
 
 
 def reusable_rows(

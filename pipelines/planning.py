@@ -61,10 +61,11 @@ def plan_degrade(config: RunConfig) -> Plan:
     """
     context = open_context(config)
     wanted = context.sources.first(config.limit)
-    check_roi(config.roi, wanted)
+    config = context.config
     parts = context.record.assign([image.source_id for image in wanted.images], config.sources_per_part)
     missing = [p for p in parts if not is_done(variants_footer(context, p), context.variants_inputs(context.record.parts[p]))]
-    if missing:
+    if missing:  # stored masks and finished variants need neither networks nor mask files
+        check_roi(config.roi, wanted)
         check_measures(context.record.full_reference)
     return Plan(context, parts, len(wanted.images), missing)
 
