@@ -28,7 +28,7 @@ demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small m
 	$(BIN)/miqd audit --run pipelines/demo.yaml
 	@echo
 	@echo "Look at    runs/demo/report/index.html, runs/demo/images/ and runs/demo/labels/ (Parquet)"
-	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR --set roi.kind=saliency'"
+	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR'"
 
 demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)
 	$(BIN)/python -m miqd_builder.demo.train
