@@ -11,6 +11,7 @@ import pytest
 from miqd_builder.config import RunConfig
 from miqd_builder.roi import salient_models
 from miqd_builder.roi.salient_models import DEFAULT, SalientInput, SalientModel
+from miqd_builder.roi.stored import decode_mask
 from miqd_builder.zoo.entry import Checkpoint
 from pipelines import roi_default
 from tests.conftest import DataSet, Outcome
@@ -43,9 +44,13 @@ def test_the_default_is_salient_and_stays_so(miqd: Miqd, data: DataSet, tmp_path
     first = miqd(*arguments(data, out))
     assert first.code == 0 and "spectral residual" not in first.out
     assert kind_of(out) == "salient"
+    stored = sorted((out / "roi").iterdir())
+    assert [path.name for path in stored] == [f"scene_{number}.png" for number in range(4)]
+    assert decode_mask(stored[0].read_bytes())[1].startswith("salient 1 ")
     content = network.read_bytes()
     network.unlink()
-    gone = miqd(*arguments(data, out))
+    more = arguments(data, out, "--set", "degradations=[darkness_1, darkness_2]")
+    gone = miqd(*more)
     assert gone.code == 1 and "net.onnx" in gone.err and kind_of(out) == "salient"
     network.write_bytes(content)
     assert miqd(*arguments(data, out)).code == 0
