@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import zlib
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +18,8 @@ from miqd_builder.sources import SourceImage
 
 KEY = "miqd:roi"
 """Keyword of the PNG's text chunk that holds what the mask was made from."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Folder(Protocol):
@@ -89,8 +93,9 @@ def decode_mask(data: bytes) -> tuple[NDArray[np.uint8], str]:
     """Return a stored mask, uint8 ``(height, width)`` of 0 and 255, and what it was made from.
 
     Raises:
-        ValueError: the data are no such PNG.
+        ValueError: the data are no such PNG, or a bit of them is not as it was written.
     """
+    _check_chunks(data)
     try:
         with Image.open(io.BytesIO(data), formats=["png"]) as picture:
             picture.load()
@@ -101,6 +106,24 @@ def decode_mask(data: bytes) -> tuple[NDArray[np.uint8], str]:
     if mode != "1":
         raise ValueError(f"a PNG of mode {mode}, expected 1 bit a pixel")
     return np.where(bits, np.uint8(255), np.uint8(0)).astype(np.uint8), made_from
+
+
+def _check_chunks(data: bytes) -> None:
+    """Refuse a PNG with a chunk that is cut off or has another checksum than it states: decoders don't look at all of them."""
+    at, kind = len(_SIGNATURE), b""
+    if not data.startswith(_SIGNATURE):
+        raise ValueError("no PNG")
+    while kind != b"IEND":
+        try:
+            length, kind = struct.unpack_from(">I4s", data, at)
+            (stated,) = struct.unpack_from(">I", data, at + 8 + length)
+        except struct.error:
+            raise ValueError("a PNG that is cut off") from None
+        if zlib.crc32(data[at + 4 : at + 8 + length]) != stated:
+            raise ValueError(f"a PNG whose chunk {kind!r} is damaged")
+        at += 12 + length
+    if at != len(data):
+        raise ValueError("a PNG with something behind its end")
 
 
 def _made_from(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> str:

@@ -66,6 +66,18 @@ def test_a_damaged_mask_counts_as_none(tmp_path: Path, damage) -> None:
     np.testing.assert_array_equal(decode_mask(file.read_bytes())[0], mask)
 
 
+def test_every_flipped_bit_is_noticed() -> None:
+    """Decoders leave some checksums of a PNG alone: without them, damage would be another mask."""
+    data = encode_mask(ellipse(40, 60), "saliency 1")
+    for at in range(len(data)):
+        for bit in range(8):
+            flipped = data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+            with pytest.raises(ValueError, match="PNG"):
+                decode_mask(flipped)
+    with pytest.raises(ValueError, match="behind its end"):
+        decode_mask(data + b"x")
+
+
 def test_a_mask_of_8_bits_is_no_stored_mask() -> None:
     file = io.BytesIO()
     Image.fromarray(ellipse(9, 9)).save(file, "png")
