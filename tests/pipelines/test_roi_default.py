@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from miqd_builder.config import RunConfig
-from miqd_builder.roi import salient_models
+from miqd_builder.config import RoiConfig, RunConfig
+from miqd_builder.roi import roi_mask, salient_models, stored
 from miqd_builder.roi.salient_models import DEFAULT, SalientInput, SalientModel
 from miqd_builder.roi.stored import decode_mask
+from miqd_builder.sources import SourceImage
 from miqd_builder.zoo.entry import Checkpoint
 from pipelines import roi_default
-from tests.conftest import DataSet, Outcome
+from tests.conftest import DataSet, Outcome, write_run
 from tests.tiny_onnx import redness
 
 Miqd = Callable[..., Outcome]
@@ -71,6 +75,25 @@ def test_without_a_network_it_is_the_spectral_residual_and_stays_so(
     again = miqd(*arguments(data, out))
     assert again.code == 0 and "this run folder was made with it" in again.out
     assert (out / "variants/part-00000.parquet").read_bytes() == variants
+
+
+def test_every_mask_is_made_once_whoever_renders(
+    miqd: Miqd, data: DataSet, zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def count(config: RoiConfig, source: SourceImage, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        made.append(source.source_id)
+        return roi_mask(config, source, image)
+
+    monkeypatch.setattr(stored, "roi_mask", count)
+    run = write_run(tmp_path, data, zoo, images="none", degradations=["darkness_1"])
+    assert miqd("label", "--task", "det", "--run", run).code == 0
+    assert sorted(made) == [f"scene_{number}" for number in range(4)], "once for all variants and both models"
+    assert miqd("label", "--task", "ins", "--run", run).code == 0 and len(made) == 4
+    shutil.rmtree(tmp_path / "out/roi")
+    shutil.rmtree(tmp_path / "out/responses/task=ins")
+    assert miqd("label", "--task", "ins", "--run", run).code == 0 and len(made) == 8
 
 
 def test_what_is_asked_for_is_never_replaced(miqd: Miqd, data: DataSet, tmp_path: Path, network: Path) -> None:
