@@ -28,7 +28,7 @@ demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small m
 	$(BIN)/miqd audit --run pipelines/demo.yaml
 	@echo
 	@echo "Look at    runs/demo/report/index.html, runs/demo/images/ and runs/demo/labels/ (Parquet)"
-	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR --set roi.kind=saliency'"
+	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR'"
 
 demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)
 	$(BIN)/python -m pipelines.demo.train
@@ -59,7 +59,7 @@ zoo-sweep: $(READY) ## Build, check and measure every model with random weights 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
 	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md \
 		--csv docs/results/model-zoo_random-weights_cpu-1-thread_$$(date +%Y-%m).csv $(ARGS) \
-		$(addprefix --zoo ,$(filter-out %/demo.yaml,$(wildcard model_zoo_configs/*.yaml)))
+		$(addprefix --zoo ,$(filter-out %/demo.yaml %/roi.yaml,$(wildcard model_zoo_configs/*.yaml)))
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -56,7 +56,10 @@ def contact_sheet(
     variants = degradations.render(image, mask, source_id=source_id, seed=seed, names=wanted)
     cells = {variant.degradation.name: _variant_cell(variant) for variant in variants}
 
-    sources = [_Cell(_thumbnail(image), f"{image.shape[1]}x{image.shape[0]}"), _Cell(_thumbnail(_outlined(image, mask)), "ROI")]
+    sources = [
+        _Cell(_thumbnail(image), f"{image.shape[1]}x{image.shape[0]}"),
+        _Cell(_thumbnail(_outlined(image, mask)), f"ROI: {100 * (mask > 0).mean():.0f} % of it"),
+    ]
     rows = [_row(source_id, sources)]
     rows += [_row(names[0].removesuffix("_1"), [cells[name] for name in names]) for names in uniform]
     rows += [_row(f"{grid_distortion}:", [])]

@@ -163,6 +163,9 @@ def _resolve_paths(fields: dict[str, Any], base: Path) -> None:
         section[key] = [_absolute(v, base) for v in value] if isinstance(value, list) else _absolute(value, base)
     if str(fields.get("recipe")).endswith((".yaml", ".yml")):
         fields["recipe"] = _absolute(fields["recipe"], base)
+    roi = fields.get("roi")
+    if isinstance(roi, dict) and str(roi.get("model")).endswith((".onnx", ".yaml", ".yml")):
+        roi["model"] = _absolute(roi["model"], base)
 
 
 def _absolute(path: Any, base: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from miqd_builder.tables.lineage import Lineage, RenderedLineage, VariantsLineag
 from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.zoo.catalog import Catalog, load_zoo, shipped_zoo
 from miqd_builder.zoo.entry import ModelEntry
+from pipelines.roi_default import settle_roi
 from pipelines.stages.items import PlannedRun
 
 T = TypeVar("T")
@@ -184,8 +186,11 @@ def open_context(config: RunConfig) -> Context:
     except (degradations.PluginError, degradations.UnknownDegradationError) as error:
         raise ConfigError(str(error)) from None
     plugins = {module: sha256 for module in modules if (sha256 := user_code.source_sha256(module))}
+    config, notes = settle_roi(config)
+    sources = open_source(config.source)
+    sources = dataclasses.replace(sources, notes=(*sources.notes, *notes))
     planned = PlannedRun(config, uuid.uuid4().hex, plugins, distortions)
-    return Context(config, RunFolder(config.out), open_source(config.source), names, planned)
+    return Context(config, RunFolder(config.out), sources, names, planned)
 
 
 def open_planned(planned: PlannedRun) -> Context:

@@ -121,14 +121,15 @@ def plan_degrade(config: RunConfig) -> Plan:
     SCHEDULERS[scheme(config.scheduler)]  # one that can't be loaded is found out before anything is written
     context = open_context(config)
     wanted = context.sources.first(config.limit)
-    check_roi(config.roi, wanted)
+    config = context.config
     parts = context.record.assign([image.source_id for image in wanted.images], config.sources_per_part)
     plan = Plan(context, parts, len(wanted.images), [], Footers(context.folder))
     plan.footers.load(table_path("variants", part) for part in parts)
     for part in parts:
         if not is_done(plan.stamp("variants", part), context.variants_lineage(context.record.parts[part])):
             plan.degrade.append(part)
-    if plan.degrade:
+    if plan.degrade:  # finished variants need no network: their masks are stored
+        check_roi(config.roi, wanted)
         check_measures(context.record.full_reference)
     return plan
 

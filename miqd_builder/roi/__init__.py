@@ -1,4 +1,4 @@
-"""Binary masks of the region of interest: from annotations, from files, by saliency, or by a network's attention."""
+"""Binary masks of the region of interest: annotations, files, salient objects, a network's attention, or the spectrum."""
 
 from miqd_builder.roi.annotations import annotation_mask
 from miqd_builder.roi.dino import DINO

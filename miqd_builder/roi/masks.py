@@ -1,4 +1,4 @@
-"""ROI kind ``masks``: a folder of mask files, ``<source_id>_binary_mask.png``."""
+"""ROI kind ``masks``: a folder of mask files, ``<source_id>_binary_mask.png``, or the folder ``roi`` of another run."""
 
 from __future__ import annotations
 
@@ -54,4 +54,6 @@ def content_hash(config: RoiConfig, source: SourceImage) -> str:
 
 
 def _file(config: RoiConfig, source: SourceImage) -> Path:
-    return (config.path or Path()) / f"{source.source_id}_binary_mask.png"
+    folder = config.path or Path()
+    published, of_a_run = folder / f"{source.source_id}_binary_mask.png", folder / f"{source.source_id}.png"
+    return of_a_run if of_a_run.is_file() and not published.is_file() else published

@@ -29,7 +29,7 @@ class RoiKind(Protocol):
 ROI_KINDS: Registry[RoiKind] = Registry(
     "ROI kind",
     "miqd.roi",
-    {name: f"miqd_builder.roi.{name}" for name in ("annotations", "masks", "saliency", "dino")},
+    {name: f"miqd_builder.roi.{name}" for name in ("annotations", "masks", "salient", "saliency", "dino")},
 )
 """Ways to find regions of interest, by their names."""
 
@@ -38,7 +38,7 @@ def check_roi(config: RoiConfig, sources: SourceSet) -> None:
     """Refuse a setting that can't give a mask for any source.
 
     Raises:
-        ConfigError: the mask folder is missing or lacks masks, the source has no annotations, or DINO's weights are missing.
+        ConfigError: a mask folder lacks masks, the source has no annotations, or a network's weights are missing.
     """
     if ROI_KINDS.shipped(config.kind) and config.options:
         raise ConfigError(f"roi.options is for kinds of other packages: roi.kind '{config.kind}' takes none. Remove it.")

@@ -28,8 +28,23 @@ def content_hash(config: RoiConfig, source: SourceImage) -> str:
 def spectral_residual(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Salient region by the spectral residual of the log amplitude (Hou and Zhang, CVPR 2007).
 
-    The saliency map is computed on 64 pixels of the shorter side, smoothed with a Gaussian of sigma 2.5 there, enlarged to the
-    image and cut at Otsu's threshold (the paper's fixed factor of the mean leaves large objects hollow).
+    :func:`residual_map`, cut at Otsu's threshold (the paper's fixed factor of the mean leaves large objects hollow).
+    """
+    import cv2
+
+    saliency = residual_map(image)
+    low, high = float(saliency.min()), float(saliency.max())
+    if high - low <= 1e-12 * max(high, 1.0):
+        return np.zeros(image.shape[:2], np.uint8)
+    levels = ((saliency - low) * (255 / (high - low))).astype(np.uint8)
+    _, mask = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return mask
+
+
+def residual_map(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return how much each pixel of uint8 ``(height, width, 3)`` RGB stands out, float64 ``(height, width)`` of at least 0.
+
+    It is computed on 64 pixels of the shorter side, smoothed with a Gaussian of sigma 2.5 there, and enlarged to the image.
     """
     import cv2
 
@@ -42,10 +57,4 @@ def spectral_residual(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
     saliency = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
     saliency = cv2.GaussianBlur(saliency, (0, 0), 2.5)
-    saliency = cv2.resize(saliency, (width, height), interpolation=cv2.INTER_LINEAR)
-    low, high = float(saliency.min()), float(saliency.max())
-    if high - low <= 1e-12 * max(high, 1.0):
-        return np.zeros((height, width), np.uint8)
-    levels = ((saliency - low) * (255 / (high - low))).astype(np.uint8)
-    _, mask = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return mask
+    return np.asarray(cv2.resize(saliency, (width, height), interpolation=cv2.INTER_LINEAR), np.float64)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from miqd_builder.errors import MiqdError
+from miqd_builder.roi.stored import decode_mask, mask_path
 from miqd_builder.sources.images import decode_png
 from miqd_builder.store.checksum import is_sealed
 from miqd_builder.store.folder import RunFolder
@@ -45,6 +46,7 @@ def verify_folder(folder: RunFolder) -> Iterator[Checked]:
     Parts: every byte is as it was written, the footer's content hash is that of its lineage, the columns are those of the
     table, the sources are those that ``run.json`` assigns, no row is missing or appears twice, and the parts that it was made
     from are unchanged.
+    ROI masks: every byte is as it was written, and they are masks of the run's images.
     Images: the pixels have the hash that ``variants`` recorded.
 
     Yields:
@@ -64,6 +66,9 @@ def verify_folder(folder: RunFolder) -> Iterator[Checked]:
     for table in TABLES:
         for name in folder.list(f"{table}/**/*.parquet" if table not in ("candidates", "variants") else f"{table}/*.parquet"):
             yield name, _part_problem(folder, record, name)
+    known = {mask_path(source_id) for part in record.parts for source_id in part}
+    for name in folder.list("roi/*"):
+        yield name, _mask_problem(folder.read(name)) if name in known else "is no mask of an image of this run: delete it"
     if record.images == "png":
         for name in folder.list("variants/*.parquet"):
             yield from _images(folder, name)
@@ -157,6 +162,15 @@ def _schema(name: str, columns: list[str]) -> pa.Schema:
         return MEASURES
     task = rest[0].removeprefix("task=")
     return {"responses": RESPONSES, "scores": SCORES, "labels": LABELS}[table][task]
+
+
+def _mask_problem(data: bytes) -> str | None:
+    """What is wrong with a stored ROI mask; where one isn't there, it is computed whenever it is needed."""
+    try:
+        _, made_from = decode_mask(data)
+    except ValueError as error:
+        return f"can't be read ({error}): delete it, the mask is computed again when it is needed"
+    return None if made_from else "doesn't say what it was made from: delete it"
 
 
 def _images(folder: RunFolder, variants: str) -> Iterator[Checked]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import degradations
 from miqd_builder.config import RoiConfig, RunConfig
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.roi import roi_hash, roi_mask
+from miqd_builder.roi import roi_hash
+from miqd_builder.roi.stored import source_mask
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.images import decode_png
 from miqd_builder.store.folder import RunFolder
@@ -109,7 +110,7 @@ class PartImages:
             return
         config = self._config
         image = source.read()
-        mask = roi_mask(config.roi, source, image)
+        mask = source_mask(self._folder, config.roi, source, image)
         psnrs = self._psnrs.get(source.source_id, {})
         for variant in degradations.render(image, mask, source_id=source.source_id, seed=config.seed, names=names, psnrs=psnrs):
             yield variant.degradation.name, variant.pixels

@@ -109,8 +109,8 @@ def load_zoo(files: Sequence[str | Path]) -> Catalog:
 
 
 def shipped_zoo() -> tuple[Path, ...]:
-    """Return the zoo files that ship with the project."""
-    return tuple(sorted(SHIPPED_ZOO.glob("*.yaml")))
+    """Return the zoo files that ship with the project; ``roi.yaml`` holds no models."""
+    return tuple(sorted(set(SHIPPED_ZOO.glob("*.yaml")) - {SHIPPED_ZOO / "roi.yaml"}))
 
 
 def _read_entries(file: Path) -> list[ModelEntry]:

@@ -55,7 +55,8 @@ class Checkpoint(_Section):
         file: the file in the repository.
         revision: of the repository: a commit pins the file, a branch's name doesn't.
         package: name of a distribution and the file in it, ``lpips/lpips/weights/v0.1/alex.pth``; the package isn't imported.
-        sha256: full, or its first 8 or more digits; a url and a package can't do without.
+        sha256: full, or its first 8 or more digits; a package can't do without, nor a url unless its publisher states an md5.
+        md5: of the file, where its publisher states no sha256.
     """
 
     path: Path | None = None
@@ -65,6 +66,7 @@ class Checkpoint(_Section):
     revision: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}$")] = HUB_REVISION
     package: Annotated[str, StringConstraints(pattern=rf"^{_PLAIN}(/{_PLAIN})+$")] | None = None
     sha256: Sha256 | None = None
+    md5: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{32}$")] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Checkpoint:
@@ -74,9 +76,10 @@ class Checkpoint(_Section):
             raise ValueError("file and revision belong to hub")
         if self.url is not None and not _names_a_file(self.url):
             raise ValueError(f"url must be http(s)://HOST/.../FILE, got {self.url!r}")
-        if self.sha256 is None and (self.url is not None or self.package is not None):
-            kind = "package" if self.url is None else "url"
-            raise ValueError(f"a {kind} needs sha256 (full, or its first 8 or more digits)")
+        if self.package is not None and self.sha256 is None:
+            raise ValueError("a package needs sha256 (full, or its first 8 or more digits)")
+        if self.url is not None and self.sha256 is None and self.md5 is None:
+            raise ValueError("a url needs sha256 (full, or its first 8 or more digits), or the md5 that its publisher states")
         return self
 
 

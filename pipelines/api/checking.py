@@ -90,7 +90,7 @@ def verify(
     show_progress: bool = False,
     on_file: Callable[[VerifiedFile], None] | None = None,
 ) -> Verification:
-    """Read every part and image of a run folder again and say what is damaged.
+    """Read every part, ROI mask and image of a run folder again and say what is damaged.
 
     Args:
         out: run folder, a path or a url; by default that of the run file.
@@ -112,7 +112,7 @@ def verify(
         >>> fields = {"degradations": "darkness_1", "limit": 1, "scheduler": "inline"}
         >>> made = mb.degrade(run="pipelines/demo.yaml", out=tempfile.mkdtemp() + "/run", **fields)
         >>> mb.verify(made.outs[0], recompute=1.0)
-        Verification(read=4, recomputed=2, problems=())
+        Verification(read=5, recomputed=2, problems=())
     """
     if recompute is not None and not 0 < recompute <= 1:
         words = PYTHON if settings is None else COMMAND_LINE

@@ -35,7 +35,8 @@ class RunFields(TypedDict, total=False):
         seed: of every random draw; 0 by default.
         source: where the clean images and their ground truth are: ``{"kind": "imagenet" | "coco" | "folder", "images": folder,
             "labels": file, "annotations": file, ...}``; what it leaves out comes from the run file's.
-        roi: where the regions of interest come from: ``{"kind": ..., "path": folder}``.
+        roi: where the regions of interest come from: ``{"kind": ..., "path": folder, "model": network}``; salient objects, or
+            the spectral residual where their network isn't installed, by default.
         degradations: names or globs of degradations; all 250 by default.
         plugins: modules that register further distortions.
         images: ``png`` keeps the degraded images, ``none`` renders them in memory.

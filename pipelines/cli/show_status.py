@@ -14,6 +14,8 @@ from pipelines.progress.status import RunStatus
 def show_status(found: RunStatus) -> None:
     """Print the state of every table, and what each command does now or did last."""
     out.print(f"Run folder {found.url}: {found.images} images x {found.degradations} degradations, seed {found.seed}")
+    if found.masks:
+        out.print(f"ROI masks by {found.roi}: {found.masks} of {found.images} stored in roi/")
     table = Table(box=None, pad_edge=False)
     for column in ("parts of", "done", "running", "missing", "quarantined", "rows"):
         table.add_column(column, justify="left" if column == "parts of" else "right")

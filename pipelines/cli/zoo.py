@@ -56,14 +56,18 @@ def zoo_fetch(
 ) -> None:
     """Download checkpoints into the cache folder (MIQD_CACHE), resuming interrupted downloads.
 
-    roi_dino is the name of the weights that roi.kind dino needs.
+    roi_dino is the name of the weights that roi.kind dino needs; u2net, isnet-general-use and birefnet are networks of
+    roi.kind salient (model_zoo_configs/roi.yaml).
     """
     from miqd_builder.roi import DINO
+    from miqd_builder.roi.salient_models import shipped_networks
+    from miqd_builder.zoo.weights.cache import WithCheckpoint
     from miqd_builder.zoo.weights.fetch import fetch, remote_files
     from pipelines.cli import show_zoo as zoo_console
 
-    entries = [DINO] if pattern == DINO.name else _entries(pattern, task, zoo, family=family, license=license)
-    files = remote_files(entries)
+    of_rois: dict[str, WithCheckpoint] = {DINO.name: DINO, **shipped_networks()}
+    entries = [] if pattern in of_rois else _entries(pattern, task, zoo, family=family, license=license)
+    files = remote_files([of_rois[pattern]] if pattern in of_rois else entries)
     if dry_run:
         zoo_console.show_fetch_plan(files)
         return

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from miqd_builder.roi.stored import mask_path
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.footers import Footers
 from miqd_builder.store.keys import CommandKey, PartKey
@@ -58,6 +59,8 @@ class RunStatus:
         images: number of source images.
         degradations: number of degradations.
         seed: run seed.
+        roi: kind of the ROI masks.
+        masks: number of source images whose ROI mask is stored.
         tables: of every table that is wanted or there.
         missing_models: tasks whose labels are of fewer models than were asked for.
         commands: what each command does now or did last.
@@ -69,6 +72,8 @@ class RunStatus:
     images: int
     degradations: int
     seed: int
+    roi: str
+    masks: int
     tables: tuple[TableStatus, ...]
     missing_models: tuple[MissingModels, ...]
     commands: dict[CommandKey, RunProgress]
@@ -80,13 +85,16 @@ def run_status(folder: RunFolder) -> RunStatus:
     """Return the state of a run folder that holds a run."""
     record = RunRecord.load(folder)
     assert record is not None
+    sources = {mask_path(source_id) for part in record.parts for source_id in part}
     commands = read_progress(folder)
     alive = {name for name, progress in commands.items() if progress.alive(folder)}
     return RunStatus(
         url=folder.url,
-        images=sum(map(len, record.parts)),
+        images=len(sources),
         degradations=len(record.degradations),
         seed=record.seed,
+        roi=record.roi,
+        masks=len(sources.intersection(folder.list("roi/*.png"))),
         tables=tuple(table_status(folder, commands.values(), alive)),
         missing_models=tuple(missing_models(folder)),
         commands=commands,

