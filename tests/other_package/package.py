@@ -96,7 +96,7 @@ import csv
 import io
 
 from miqd_builder.formats.contract import Format, ImagePlaces, Reader, Writer
-from miqd_builder.formats.labels import stored_labels
+from miqd_builder.formats.labels import labels_table
 
 COLUMNS = ["source_id", "degradation", "composite"]
 
@@ -110,7 +110,7 @@ def labels(task, sources):
     file = next(iter(sources.values()))[0]
     rows = [row for row in read_rows(file) if row["source_id"] in sources]
     names = [(row["source_id"], row["degradation"]) for row in rows]
-    return stored_labels(task, names, {"composite": [float(row["composite"]) for row in rows]})
+    return labels_table(task, names, {"composite": [float(row["composite"]) for row in rows]})
 
 
 def run_files(run):

@@ -153,7 +153,7 @@ def test_a_name_that_ships_cannot_be_taken_over(kind: Kind) -> None:
 def test_a_broken_entry_point_costs_one_line(kind: Kind, miqd: Miqd) -> None:
     with pytest.raises(ConfigError, match=r"'broken' .* can't be loaded: ModuleNotFoundError: No module named 'miqd_theirs"):
         kind.registry["broken"]
-    for name, message in (("broken", "can't be loaded: ModuleNotFoundError"), ("theires", "Did you mean 'theirs'?")):
+    for name, message in (("broken", "can't be loaded: ModuleNotFoundError"), ("theires", "Did you mean 'theirs'")):
         result = miqd(*(argument.format(name) for argument in kind.named_by))
         assert result.code == 1 and message in result.err and name in result.err
         assert result.err.count("\n") == 1 and not Path("out").exists() and not Path("o").exists()
