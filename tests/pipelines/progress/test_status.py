@@ -92,7 +92,9 @@ def start_gated(tmp_path: Path, data: DataSet) -> tuple[subprocess.Popen[bytes],
     deadline = time.monotonic() + 180
     command = CommandKey("label", "cls")
     while not (found := read_progress(folder)) or not found[command].running or found[command].stage != "respond":
-        assert process.poll() is None and time.monotonic() < deadline, "the model was never asked"
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail("the model was never asked")
         time.sleep(0.05)
     return process, gate, tmp_path / "out-cls"
 
