@@ -22,6 +22,8 @@ from miqd_builder.tables.schema import ORIGINAL, table_path
 
 MOST_PARTS = 16
 """Parts whose hashes are kept in memory, the last used ones."""
+NONE = -1
+"""Index of no run file: images that none of them gives now."""
 
 
 class RunImages:
@@ -39,7 +41,7 @@ class RunImages:
         self._folder, self._record = folder, record
         self.degradations = (ORIGINAL, *record.degradations)
         self._part_of = {source_id: number for number, part in enumerate(record.parts) for source_id in part}
-        self._parts: dict[int, PartImages] = {}
+        self._parts: dict[tuple[int, int], PartImages] = {}
 
     def read(self, source_id: str, degradation: str) -> NDArray[np.uint8]:
         """Return an image, uint8 ``(height, width, 3)`` RGB, after making sure that it is the one that the run recorded.
@@ -54,39 +56,52 @@ class RunImages:
             StoreError: the part of ``variants`` is missing or damaged, or the run holds no images.
         """
         number = self._part_of[source_id]
-        images = self._part(number)
+        images = self._part(number, 0)
         if degradation not in images.names(source_id):
             raise StoreError(
                 f"'{self._folder.url}' has no '{degradation}' of '{source_id}': 'miqd status --failed' says why it is missing."
             )
         if degradation == ORIGINAL:
             return self._original(source_id, number)
-        # What is stored is read without its source, which may be gone.
-        source = SourceImage(source_id, Path(source_id)) if images.stored else self._source(source_id)
+        source = SourceImage(source_id, Path(source_id))
+        if not images.stored:  # what is stored is read without its source, which may be gone
+            source = self._source(source_id)
+            images = self._part(number, max(0, self._made_by(source, number)) if len(self._configs) > 1 else 0)
         [[(_, pixels)]] = images.batches(source, [degradation])
         return pixels
 
     def _original(self, source_id: str, number: int) -> NDArray[np.uint8]:
         source = self._source(source_id)
-        footer = read_footer(self._folder, table_path("variants", number))
-        lineage = footer.lineage if footer is not None else None
-        recorded = lineage.sources.get(source_id) if isinstance(lineage, VariantsLineage) else None
-        if source_hash(source, self._config.roi, self._config.seed) != recorded:
+        if self._made_by(source, number) == NONE:
             raise UnreadableImageError(
                 f"Image '{source.path.name}' or its ROI mask is not what it was when '{self._folder.url}' was made: put it "
                 "back, or run the same command again."
             )
         return source.read()
 
-    def _part(self, number: int) -> PartImages:
-        images = self._parts.pop(number, None)
+    def _made_by(self, source: SourceImage, number: int) -> int:
+        """Index of the run file that a source's variants were made with: the one whose hash the part recorded; else NONE."""
+        footer = read_footer(self._folder, table_path("variants", number))
+        lineage = footer.lineage if footer is not None else None
+        recorded = lineage.sources.get(source.source_id) if isinstance(lineage, VariantsLineage) else None
+        for index, config in enumerate(self._configs):
+            try:
+                if source_hash(source, config.roi, config.seed) == recorded:
+                    return index
+            except ConfigError:  # a network that another command asked for may be gone
+                if len(self._configs) == 1:
+                    raise
+        return NONE
+
+    def _part(self, number: int, made_by: int) -> PartImages:
+        images = self._parts.pop((number, made_by), None)
         if images is None:
             if not self._folder.exists(table_path("variants", number)):
                 raise StoreError(f"'{self._folder.url}' lacks part {number} of variants: run 'miqd degrade' first.")
-            images = PartImages(self._folder, self._config, self._record.degradations, number)
+            images = PartImages(self._folder, self._configs[made_by], self._record.degradations, number)
             while len(self._parts) >= MOST_PARTS:
                 del self._parts[next(iter(self._parts))]
-        self._parts[number] = images
+        self._parts[number, made_by] = images
         return images
 
     def _source(self, source_id: str) -> SourceImage:
@@ -94,20 +109,28 @@ class RunImages:
             raise ConfigError(f"Image '{source_id}' is no longer in '{self._config.source.images}': put it back.")
         return self._sources.by_id[source_id]
 
-    @cached_property
+    @property
     def _config(self) -> RunConfig:
-        """The run file of the command that made the images, with its distortions registered."""
+        return self._configs[0]
+
+    @cached_property
+    def _configs(self) -> list[RunConfig]:
+        """The run files of the commands that made the images, one for each ROI setting, with their distortions registered."""
         made = [command for command in self._record.commands if command.command in ("degrade", "label")]
         if not made:
             raise StoreError(f"'{self._folder.url}' holds no images: its labels were imported.")
-        config = made[0].run_file(self._folder)
+        configs: list[RunConfig] = []
+        for command in made:
+            config = command.run_file(self._folder)
+            if all(config.roi != known.roi for known in configs):
+                configs.append(config)
         try:
-            for module in config.plugins:
+            for module in dict.fromkeys(module for config in configs for module in config.plugins):
                 degradations.load_plugin(module, user_code.load)
             degradations.load_installed(user_code.load)
         except degradations.PluginError as error:
             raise ConfigError(str(error)) from None
-        return config
+        return configs
 
     @cached_property
     def _sources(self) -> SourceSet:

@@ -17,6 +17,7 @@ from PIL import Image
 import miqd_builder as mb
 from miqd_builder.errors import ConfigError, MiqdError, StoreError, UnreadableImageError
 from miqd_builder.roi import stored
+from tests.tiny_onnx import redness
 
 
 def files(folder: Path, pattern: str) -> pa.Table:
@@ -120,6 +121,17 @@ def test_images_are_rendered_with_the_stored_masks(labelled: Path, tmp_path: Pat
     shutil.rmtree(tmp_path / "out/roi")
     assert np.array_equal(mb.open_run(tmp_path / "out").image("scene_1", "gaussian_noise_5"), first)
     assert not (tmp_path / "out/roi").exists(), "reading an image writes nothing"
+
+
+def test_the_settings_are_those_of_the_command_that_made_the_images(labelled: Path, tmp_path: Path) -> None:
+    """``degrade`` with one network, then ``label`` with another: the first one's settings are in ``run.json`` too."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.onnx").write_bytes(redness(320, sigmoid=name == "a"))
+    fields = {"out": tmp_path / "out", "images": "none", "scheduler": "inline", "limit": 1}
+    mb.degrade(run=labelled / "run.yaml", task="cls", roi={"kind": "salient", "model": str(tmp_path / "a.onnx")}, **fields)
+    mb.label(run=labelled / "run.yaml", task="cls", roi={"kind": "salient", "model": str(tmp_path / "b.onnx")}, **fields)
+    run = mb.open_run(tmp_path / "out")
+    assert run.image("scene_0", "gaussian_noise_5").shape == run.image("scene_0", "original").shape
 
 
 def test_a_changed_source_is_refused(tmp_path: Path) -> None:
