@@ -66,14 +66,14 @@ def rmse(x: Floats, y: Floats) -> float:
     True
     """
     pairs = paired(x, y)
-    if not len(pairs):
+    if not (np.isfinite(pairs.x).any() and np.isfinite(pairs.y).any()):
         return float("nan")
     return float(np.sqrt(np.mean((bounded(pairs.x) - bounded(pairs.y)) ** 2)))
 
 
 def pearson_of(x: Floats, y: Floats) -> float:
     """Return Pearson's correlation of two columns without nulls and infinities."""
-    if len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()) or is_constant(x) or is_constant(y):
+    if is_constant(x) or is_constant(y):
         return float("nan")
     # Scaled first: squares of very large or very small numbers neither overflow nor vanish.
     a, b = _centred(x), _centred(y)

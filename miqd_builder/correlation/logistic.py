@@ -14,6 +14,7 @@ import numpy as np
 
 from miqd_builder.correlation.levenberg import descend
 from miqd_builder.correlation.pairs import Floats, bounded, is_constant, paired
+from miqd_builder.correlation.ranks import DenseRanks, dense_ranks, level_counts, rank_bins
 
 FEWEST_ROWS = 5
 """Four parameters need more rows than that many of them."""
@@ -66,14 +67,18 @@ def fit_logistic(x: Floats, y: Floats) -> Fit:
     ('logistic', [0.9, 0.1, 4.0, 1.5])
     """
     pairs = paired(x, y)
-    x, y = bounded(pairs.x), bounded(pairs.y)
+    return fit_ranked(bounded(pairs.x), bounded(pairs.y), dense_ranks(pairs.x))
+
+
+def fit_ranked(x: Floats, y: Floats, ranks: DenseRanks) -> Fit:
+    """As :func:`fit_logistic`, for columns without nulls and infinities, with the ranks of ``x`` given."""
     if len(x) < FEWEST_ROWS or is_constant(x) or is_constant(y):
         return _line(x, y)
     middle, spread = float(x.mean()), float(x.std())
-    if not (np.isfinite(spread) and spread > 0 and np.isfinite(y).all()):
+    if not (np.isfinite(spread) and spread > 0):
         return _line(x, y)
     z = (x - middle) / spread
-    bin_z, bin_y, weights = _binned(z, y)
+    bin_z, bin_y, weights = _binned(z, y, ranks)
     descents = [descend(bin_z, bin_y, weights, start, BIN_STEPS) for start in _starts(bin_z, bin_y, weights)]
     parameters, _ = min(descents, key=lambda descent: descent[1])
     if len(bin_z) < len(z):
@@ -83,7 +88,7 @@ def fit_logistic(x: Floats, y: Floats) -> Fit:
 
 
 def _line(x: Floats, y: Floats) -> Fit:
-    if not len(x) or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if not len(x):
         return Fit("line", (float("nan"), 0.0))
     if is_constant(x):
         return Fit("line", (float(y.mean()), 0.0))
@@ -92,16 +97,15 @@ def _line(x: Floats, y: Floats) -> Fit:
     return Fit("line", (float(y.mean() - slope * x.mean()), slope))
 
 
-def _binned(z: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+def _binned(z: Floats, y: Floats, ranks: DenseRanks) -> tuple[Floats, Floats, Floats]:
     """Mean measure, mean label and share of the rows of each bin."""
     if len(z) <= START_BINS:
         return z, y, np.ones(1)
-    edges = np.unique(np.quantile(z[:: max(1, len(z) // 100_000)], np.linspace(0, 1, START_BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, z, side="right")
+    bin_of, _ = rank_bins(level_counts(ranks.codes, ranks.levels), START_BINS)
+    bins = bin_of[ranks.codes]
     counts = np.bincount(bins)
-    held = counts > 0
-    mean_z, mean_y = (np.bincount(bins, column)[held] / counts[held] for column in (z, y))
-    return mean_z, mean_y, counts[held] / len(z)
+    mean_z, mean_y = (np.bincount(bins, column) / counts for column in (z, y))
+    return mean_z, mean_y, counts / len(z)
 
 
 def _starts(z: Floats, y: Floats, weights: Floats) -> list[Floats]:

@@ -62,14 +62,16 @@ def paired(x: Floats, y: Floats) -> Pairs:
 
 
 def bounded(values: Floats) -> Floats:
-    """Replace +inf by the largest finite value and -inf by the smallest; NaN stays, and a column without a finite value too.
+    """Replace +inf by the largest finite value and -inf by the smallest; all by 0 if there is no finite value. NaN stays.
 
     >>> bounded(np.array([20.0, np.inf, 35.0, -np.inf])).tolist()
     [20.0, 35.0, 35.0, 20.0]
     """
     finite = np.isfinite(values)
-    if finite.all() or not finite.any():
+    if finite.all():
         return values
+    if not finite.any():
+        return np.where(np.isnan(values), values, 0.0)
     return np.clip(values, values[finite].min(), values[finite].max())
 
 

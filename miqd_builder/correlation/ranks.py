@@ -47,6 +47,18 @@ def dense_ranks(values: Floats) -> DenseRanks:
     return DenseRanks(codes, int(steps[-1]) + 1)
 
 
+def compacted(codes: Codes, levels: int) -> DenseRanks:
+    """Rank the rows of a subset densely again, from their codes in the whole column, without nulls and without sorting.
+
+    >>> compacted(np.array([7, 2, 7], np.int32), 9).codes.tolist()
+    [1, 0, 1]
+    """
+    held = np.zeros(levels, np.bool_)
+    held[codes] = True
+    dense = np.cumsum(held, dtype=np.int32) - np.int32(1)
+    return DenseRanks(dense[codes], int(dense[-1]) + 1 if levels else 0)
+
+
 def level_counts(codes: Codes, levels: int) -> Ints:
     """Return how many rows have each code, int64 ``(levels,)``; codes that a subset does not hold have 0."""
     return np.bincount(codes, minlength=levels).astype(np.int64, copy=False)

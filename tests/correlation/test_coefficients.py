@@ -30,7 +30,7 @@ def scipy_or_nan(function, x, y):
         return function(x, y).statistic
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows=ROWS)
 def test_equal_to_scipy_with_ties_infinities_and_nulls(rows):
     x, y = np.array(rows, np.float64).reshape(-1, 2).T
@@ -42,10 +42,7 @@ def test_equal_to_scipy_with_ties_infinities_and_nulls(rows):
     assert srcc(x, y) == pytest.approx(scipy_or_nan(scipy.stats.spearmanr, ranked_x, ranked_y), abs=1e-9, nan_ok=True)
     assert krcc(x, y) == pytest.approx(scipy_or_nan(scipy.stats.kendalltau, ranked_x, ranked_y), abs=1e-9, nan_ok=True)
     finite_x, finite_y = bounded(kept_x), bounded(kept_y)
-    if np.isfinite(finite_x).all() and np.isfinite(finite_y).all():
-        assert plcc(x, y) == pytest.approx(scipy_or_nan(scipy.stats.pearsonr, finite_x, finite_y), abs=1e-9, nan_ok=True)
-    else:
-        assert np.isnan(plcc(x, y))
+    assert plcc(x, y) == pytest.approx(scipy_or_nan(scipy.stats.pearsonr, finite_x, finite_y), abs=1e-9, nan_ok=True)
 
 
 @settings(max_examples=50, deadline=None)
@@ -104,7 +101,9 @@ def test_huge_and_tiny_numbers():
 
 def test_rmse_by_hand():
     assert rmse(np.array([1, 2, np.nan]), np.array([1.0, 4, 9])) == pytest.approx(np.sqrt(2))
+    assert rmse(np.array([1, 3, np.inf]), np.array([1.0, 3, 3])) == 0
     assert np.isnan(rmse(np.array([np.nan]), np.array([1.0])))
+    assert np.isnan(rmse(np.array([np.inf]), np.array([1.0])))
 
 
 def test_columns_of_other_lengths_are_refused():
