@@ -48,7 +48,7 @@ def main() -> None:
     labels = {f"label_{i}": simulated_label(rng, quality, i) for i in range(asked.labels)}
     subsets = d11_subsets(len(source_of)) if asked.subsets == "d11" else {"all": np.ones(len(source_of), np.bool_)}
     size = f"{len(source_of):,} rows of {asked.sources:,} sources, {asked.measures} measures x {asked.labels} labels"
-    threads = asked.threads or len(os.sched_getaffinity(0))
+    threads = asked.threads or os.cpu_count() or 1
     print(f"{size} x {len(subsets)} subsets, {asked.resamples} draws, {threads} threads")
     warm = np.arange(min(len(source_of), 5 * EACH))
     few = draw(asked.sources, resamples=10)

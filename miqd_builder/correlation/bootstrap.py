@@ -42,7 +42,7 @@ def drawn_rank_correlations(a: DenseRanks, b: DenseRanks, source_of: Codes, draw
 
 def moved(drawn: Floats, exact: float) -> Floats:
     """Return the draws, moved by what the bins changed in the sample: its exact value less the last draw, which is dropped."""
-    return np.clip(drawn[:-1] + (exact - drawn[-1]), -1, 1)
+    return np.asarray(np.clip(drawn[:-1] + (exact - drawn[-1]), -1, 1), np.float64)
 
 
 def drawn_linear_statistics(

@@ -30,7 +30,7 @@ class Draws:
     @property
     def sources(self) -> int:
         """Number of source images."""
-        return self.blocks.shape[1]
+        return int(self.blocks.shape[1])
 
 
 def draw(sources: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Draws:

@@ -103,11 +103,15 @@ def correlate(
 
     Returns:
         The coefficients. Intervals are NaN if the rows come from fewer than two sources.
+
+    Raises:
+        ValueError: columns of different lengths, or a source that was not drawn from.
     """
+    _check(measure, label, source_of, draws)
     rows = np.arange(len(source_of)) if rows is None else rows
     known = known_pairs(measure.values[rows], label.values[rows])
     kept = rows[known]
-    x, y, sources = bounded(measure.values[kept]), bounded(label.values[kept]), source_of[kept]
+    x, y, sources = bounded(measure.values[kept]), bounded(label.values[kept]), source_of[kept].astype(np.int32, copy=False)
     a, b = (compacted(side.ranks.codes[kept], side.ranks.levels) for side in (measure, label))
     tied = (a.codes, level_counts(a.codes, a.levels), b.codes, level_counts(b.codes, b.levels))
     srcc, krcc, plcc_raw = spearman_of(*tied), kendall_of(*tied), pearson_of(x, y)
@@ -139,7 +143,7 @@ def correlate_all(
         subsets: by name, which rows belong to each, bool ``(rows,)``.
         source_of: index of each row's source, int32 ``(rows,)``.
         draws: resamples of the sources, the same for all.
-        threads: comparisons at once; all processors of this process if None. The results don't depend on it.
+        threads: comparisons at once; one for each core if None. The results don't depend on it.
 
     Yields:
         One record each, by label, then measure, then subset.
@@ -151,9 +155,18 @@ def correlate_all(
         label, measure, subset = names
         return Record(label, measure, subset, correlate(measures[measure], labels[label], source_of, draws, places[subset]))
 
-    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         yield from pool.map(record, wanted)
 
 
 def _estimate(value: float, drawn: Floats) -> Estimate:
     return Estimate(value) if np.isnan(value) else Estimate(value, *interval(drawn))
+
+
+def _check(measure: Column, label: Column, source_of: Codes, draws: Draws) -> None:
+    # The compiled loops look at no bounds.
+    lengths = {len(measure.values), len(label.values), len(source_of)}
+    if len(lengths) > 1:
+        raise ValueError(f"Expected measure, label and sources of the same rows, got the lengths {sorted(lengths)}.")
+    if len(source_of) and not 0 <= source_of.min() <= source_of.max() < draws.sources:
+        raise ValueError(f"Expected sources from 0 to {draws.sources - 1}, got {source_of.min()} to {source_of.max()}.")

@@ -143,3 +143,16 @@ def test_a_measure_that_says_nothing(table, value):
     found = correlate(column(np.full(len(source_of), value)), labels["accuracy"], source_of, draws)
     assert np.isnan([found.srcc.value, found.krcc.value, found.plcc.value, found.plcc_raw.value, found.srcc.low]).all()
     assert found.n == (0 if np.isnan(value) else 1200 - found.dropped)
+
+
+def test_rows_and_sources_must_fit(table):
+    measures, labels, _, source_of, draws = table
+    with pytest.raises(ValueError, match="same rows"):
+        correlate(measures["psnr"], column(np.zeros(3)), source_of, draws)
+    with pytest.raises(ValueError, match="sources from 0 to 39, got 1 to 40"):
+        correlate(measures["psnr"], labels["accuracy"], source_of + 1, draws)
+
+
+def test_no_interval_if_most_draws_are_undefined():
+    assert np.isnan(interval(np.array([0.1, np.nan, np.nan]))).all()
+    assert interval(np.array([0.1, 0.1, np.nan])) == (0.1, 0.1)
