@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).with_name("api.md")
-COMMANDS = ("degrade", "label", "status", "verify", "audit", "label_statistics", "compare", "export", "import_labels")
+COMMANDS = (
+    "degrade",
+    "label",
+    "status",
+    "verify",
+    "audit",
+    "label_statistics",
+    "benchmark",
+    "compare",
+    "export",
+    "import_labels",
+)
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 
 HEAD = """# Python API
@@ -42,6 +53,8 @@ def main() -> int:
 def page() -> str:
     """Return the page."""
     import miqd_builder as mb
+    from miqd_builder.benchmarking.records import BenchmarkRecord
+    from miqd_builder.benchmarking.report import TaskBenchmark
     from miqd_builder.labeling.average_precision import ImageAP
     from miqd_builder.responses import Classification, Detections, Segmentation
     from pipelines import api
@@ -52,7 +65,19 @@ def page() -> str:
     parts = [HEAD, "## Commands\n", *map(_function, commands)]
     parts += ["## Fields of a run file\n", "Keyword arguments of `degrade` and `label`.\n", _text(_doc(RunFields))]
     parts += ["## What the commands return\n"]
-    parts += [_class(found) for found in (api.Made, api.Audited, api.TaskAudit, api.Verification, api.VerifiedFile)]
+    parts += [
+        _class(found)
+        for found in (
+            api.Made,
+            api.Audited,
+            api.TaskAudit,
+            api.Benchmarked,
+            TaskBenchmark,
+            BenchmarkRecord,
+            api.Verification,
+            api.VerifiedFile,
+        )
+    ]
     parts += ["## A run folder\n", _function(mb.open_run), _class(mb.Run)]
     parts += ["## Models, scores, average precision\n", *map(_function, others), _class(ImageAP)]
     parts += ["## Predictions\n", "`from miqd_builder.responses import Classification, Detections, Segmentation`\n"]

@@ -60,20 +60,37 @@ def noise_ceiling(scores: Floats, weights: Floats, *, halvings: int = HALVINGS, 
     models = len(weights)
     if models < 2:
         return NoiseCeiling(float("nan"), np.array([]), np.array([]))
+    return corrected_ceiling(
+        np.array(
+            [
+                srcc(half_label(scores, weights, one), half_label(scores, weights, other))
+                for one, other in random_halves(models, halvings, seed)
+            ]
+        )
+    )
+
+
+def random_halves(models: int, halvings: int, seed: int) -> list[tuple[NDArray[np.integer], NDArray[np.integer]]]:
+    """Deal the models into two halves, ``halvings`` times: the indices of each half."""
     rng = np.random.default_rng(seed)
-    halves = np.full(halvings, np.nan)
-    for index in range(halvings):
-        dealt = rng.permutation(models)
-        one, other = (half_label(scores, weights, half) for half in (dealt[: models // 2], dealt[models // 2 :]))
-        halves[index] = srcc(one, other)
+    dealt = [rng.permutation(models) for _ in range(halvings)]
+    return [(order[: models // 2], order[models // 2 :]) for order in dealt]
+
+
+def corrected_ceiling(halves: Floats) -> NoiseCeiling:
+    """Correct split-half correlations for the whole number of models, and average those that are defined.
+
+    >>> corrected_ceiling(np.array([0.5, np.nan])).value.__round__(6)
+    0.666667
+    """
     # r = -1 has no correction; anything below 0 says that the models share nothing.
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         corrected = np.where(halves > -1, 2 * halves / (1 + halves), np.nan)
     known = corrected[~np.isnan(corrected)]
     return NoiseCeiling(float(known.mean()) if len(known) else float("nan"), halves, corrected)
 
 
-def half_label(scores: Floats, weights: Floats, half: NDArray[np.integer]) -> Floats:
+def half_label(scores: NDArray[np.floating], weights: Floats, half: NDArray[np.integer]) -> Floats:
     """Return the weighted mean over some models of each image, float64 ``(images,)``; NaN where none of them has a score.
 
     >>> half_label(np.array([[1.0, 0.0, 9.0], [np.nan, 0.5, 9.0]]), np.array([3.0, 1.0, 1.0]), np.array([0, 1])).tolist()
