@@ -11,6 +11,7 @@ from miqd_builder.store.folder import RunFolder
 from pipelines.api.fields import Settings, command, run_folder
 
 if TYPE_CHECKING:
+    from miqd_builder.benchmarking.filtering import Filtering
     from miqd_builder.benchmarking.report import TaskBenchmark
 
 
@@ -21,10 +22,14 @@ class Benchmarked:
     Attributes:
         report: path or url of the page that it wrote; ``benchmark.json`` is beside it.
         tasks: the figures, by task, see :class:`miqd_builder.benchmarking.report.TaskBenchmark`.
+        filtering: the filtering curves, if they were asked for, see :class:`miqd_builder.benchmarking.filtering.Filtering`.
+        figures: paths or urls of the figures of the filtering curves.
     """
 
     report: str
     tasks: dict[str, TaskBenchmark]
+    filtering: tuple[Filtering, ...] = ()
+    figures: tuple[str, ...] = ()
 
 
 @command
@@ -37,6 +42,7 @@ def benchmark(
     split_seed: int = 0,
     resamples: int = 1000,
     seed: int = 0,
+    filtering: bool = False,
     run: str | Path | None = None,
     settings: Settings = None,
 ) -> Benchmarked:
@@ -52,6 +58,7 @@ def benchmark(
         split_seed: of the split.
         resamples: bootstrap draws for the intervals.
         seed: of the draws, and of the halvings of the models for the noise ceiling.
+        filtering: also write filtering curves: ``report/filtering.json``, and a figure (SVG) a task, label and measure.
         run: run file (YAML).
         settings: fields of the run file as ``key=value``.
 
@@ -69,15 +76,19 @@ def benchmark(
         >>> [(record.measure, record.n) for record in found.overall("composite")]
         [('psnr', 10), ('degradation_mean', 10)]
     """
+    from miqd_builder.benchmarking.filtering import filter_task
+    from miqd_builder.benchmarking.filtering_report import write_filtering
     from miqd_builder.benchmarking.report import MARKDOWN, write_benchmark
     from miqd_builder.benchmarking.run import Selection, benchmark_table, task_tables
 
     url = run_folder(out, run=run, task=task, settings=settings)
     folder = RunFolder(url)
     selection = Selection([measures] if isinstance(measures, str) else measures, split, split_seed)
-    found = [
-        benchmark_table(folder, table, selection, resamples=resamples, seed=seed)
-        for table in task_tables(folder, [task] if task else None, selection)
-    ]
+    found, curves, figures = [], list["Filtering"](), list[str]()
+    for table in task_tables(folder, [task] if task else None, selection):
+        found.append(benchmark_table(folder, table, selection, resamples=resamples, seed=seed))
+        curves += filter_task(folder, table) if filtering else []
     write_benchmark(folder, found)
-    return Benchmarked(f"{url}/{MARKDOWN}", {one.task: one for one in found})
+    if filtering:
+        figures = [f"{url}/{name}" for name in write_filtering(folder, curves)]
+    return Benchmarked(f"{url}/{MARKDOWN}", {one.task: one for one in found}, tuple(curves), tuple(figures))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.measure import Measurement
 from rich.table import Table
 
+from miqd_builder.benchmarking.filtering import RANDOM, Filtering
 from miqd_builder.benchmarking.published import NOT_COMPARABLE, paper_value
 from miqd_builder.benchmarking.records import BenchmarkRecord
 from miqd_builder.benchmarking.report import TaskBenchmark, interval, number, to_json
@@ -25,12 +27,32 @@ def show_benchmark(found: TaskBenchmark) -> None:
             table.add_column(column, justify="left" if column == "measure" else "right")
         for record in found.overall(label):
             table.add_row(*_cells(record))
-        out.print(table, markup=False)
+        _print(table)
     for note in found.notes:
         out.print(f"Note         {note}", style="yellow", markup=False)
     if any(_paper(record) == _paper(record) for record in found.records):
         for sentence in (*found.obstacles, *NOT_COMPARABLE):
             out.print(f"Not comparable with the paper: {sentence}", style="yellow", markup=False)
+
+
+def show_filtering(found: Sequence[Filtering], figures: Sequence[str]) -> None:
+    """Print what the models reach on average when the lowest-scored images are left out, and where the figures are."""
+    if not found:
+        out.print("No filtering curves: there are no scores of models, as for imported labels.", style="yellow")
+        return
+    for task, label in dict.fromkeys((one.task, one.label) for one in found):
+        curves = [one for one in found if (one.task, one.label) == (task, label)]
+        last = len(curves[0].curves.shares) - 1
+        shown = [*range(0, last, 4), last]
+        table = Table(title=f"{task}: mean of the models, {label}, by share left out", title_justify="left", box=None)
+        for column in ("measure", *(f"{share:.1f}" for share in curves[0].curves.shares[shown]), "area"):
+            table.add_column(column, justify="left" if column == "measure" else "right")
+        table.add_row(RANDOM, *[number(curves[0].mean_random)] * len(shown), "-")
+        for one in curves:
+            table.add_row(one.measure, *map(number, one.mean[shown]), number(one.mean_area, 4))
+        _print(table)
+    for figure in figures:
+        out.print(f"Figure       {figure}", markup=False)
 
 
 def write_records(records: Sequence[BenchmarkRecord], file: Path) -> None:
@@ -43,6 +65,12 @@ def write_records(records: Sequence[BenchmarkRecord], file: Path) -> None:
         file.write_text(to_json(records), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"Can't write '{file}' ({error.strerror}): choose another file.") from None
+
+
+def _print(table: Table) -> None:
+    """Print a table in its own width: figures are never shortened, even where the terminal is narrower or there is none."""
+    table.width = Measurement.get(out, out.options.update(max_width=1000), table).maximum
+    out.print(table, markup=False)
 
 
 def _cells(record: BenchmarkRecord) -> Sequence[str]:
