@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from miqd_builder.correlation.ceiling import HALVINGS, corrected_ceiling, half_label, random_halves
 from miqd_builder.correlation.coefficients import spearman_of
 from miqd_builder.correlation.pairs import Floats
-from miqd_builder.correlation.ranks import compacted, dense_ranks, level_counts
+from miqd_builder.correlation.ranks import DenseRanks, compacted, dense_ranks, level_counts
 
 Ceilings = dict[tuple[str, str], float]
 """By label and subset; NaN where undefined."""
+
+SMALL = 16
+"""A subset this many times smaller than the number of levels is sorted anew."""
 
 
 def ceilings(
@@ -42,12 +45,14 @@ def ceilings(
         seed: of the halvings.
     """
 
+    places = {name: np.flatnonzero(rows) for name, rows in subsets.items()}
+
     def halving(halves: tuple[NDArray[np.integer], NDArray[np.integer]]) -> Ceilings:
         sides = [_half_labels(consistency, accuracy, weights, half, consistency_share) for half in halves]
         return {
             (label, subset): value
             for label in sides[0]
-            for subset, value in _correlations(sides[0][label], sides[1][label], subsets).items()
+            for subset, value in _correlations(sides[0][label], sides[1][label], places).items()
         }
 
     if len(weights) < 2:
@@ -68,12 +73,18 @@ def _half_labels(
     return {"consistency": one, "accuracy": two, "composite": consistency_share * one + (1 - consistency_share) * two}
 
 
-def _correlations(one: Floats, other: Floats, subsets: Mapping[str, NDArray[np.bool_]]) -> dict[str, float]:
+def _correlations(one: Floats, other: Floats, places: Mapping[str, NDArray[np.integer]]) -> dict[str, float]:
     known = ~(np.isnan(one) | np.isnan(other))
     ranks = [dense_ranks(side) for side in (one, other)]
     found = {}
-    for name, rows in subsets.items():
-        kept = rows & known
-        a, b = (compacted(side.codes[kept], side.levels) for side in ranks)
+    for name, rows in places.items():
+        kept = rows[known[rows]]
+        a, b = (_ranked_again(side, kept) for side in ranks)
         found[name] = spearman_of(a.codes, level_counts(a.codes, a.levels), b.codes, level_counts(b.codes, b.levels))
     return found
+
+
+def _ranked_again(whole: DenseRanks, kept: NDArray[np.integer]) -> DenseRanks:
+    """Ranks of some rows: compacting takes time for every level of the whole column, which sorting a few rows doesn't."""
+    codes = whole.codes[kept]
+    return dense_ranks(codes.astype(np.float64)) if SMALL * len(kept) < whole.levels else compacted(codes, whole.levels)

@@ -91,7 +91,8 @@ def spearman_of(codes_a: Codes, counts_a: Ints, codes_b: Codes, counts_b: Ints) 
     """
     middle = (len(codes_a) + 1) / 2
     centred_a, centred_b = average_ranks(counts_a) - middle, average_ranks(counts_b) - middle
-    norm = float(counts_a @ centred_a**2) * float(counts_b @ centred_b**2)
+    # No dot product: BLAS would start threads of its own beside those that compare, and wait for them on a busy machine.
+    norm = float((counts_a * centred_a**2).sum()) * float((counts_b * centred_b**2).sum())
     if norm <= 0:
         return float("nan")
     return float(np.clip(rank_products(codes_a, codes_b, centred_a, centred_b) / np.sqrt(norm), -1, 1))
