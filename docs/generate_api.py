@@ -18,6 +18,7 @@ COMMANDS = (
     "verify",
     "audit",
     "label_statistics",
+    "benchmark",
     "compare",
     "export",
     "import_labels",
@@ -53,6 +54,8 @@ def main() -> int:
 def page() -> str:
     """Return the page."""
     import miqd_builder as mb
+    from miqd_builder.benchmarking.records import BenchmarkRecord
+    from miqd_builder.benchmarking.report import TaskBenchmark
     from miqd_builder.labeling.average_precision import ImageAP
     from miqd_builder.responses import Classification, Detections, Segmentation
     from pipelines import api
@@ -63,7 +66,19 @@ def page() -> str:
     parts = [HEAD, "## Commands\n", *map(_function, commands)]
     parts += ["## Fields of a run file\n", "Keyword arguments of `degrade`, `label` and `measure`.\n", _text(_doc(RunFields))]
     parts += ["## What the commands return\n"]
-    parts += [_class(found) for found in (api.Made, api.Audited, api.TaskAudit, api.Verification, api.VerifiedFile)]
+    parts += [
+        _class(found)
+        for found in (
+            api.Made,
+            api.Audited,
+            api.TaskAudit,
+            api.Benchmarked,
+            TaskBenchmark,
+            BenchmarkRecord,
+            api.Verification,
+            api.VerifiedFile,
+        )
+    ]
     parts += ["## A run folder\n", _function(mb.open_run), _class(mb.Run)]
     parts += ["## Models, scores, average precision\n", *map(_function, others), _class(ImageAP)]
     parts += ["## Predictions\n", "`from miqd_builder.responses import Classification, Detections, Segmentation`\n"]

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from miqd_builder.labeling.one_source import score
     from miqd_builder.tables.run import Run, open_run
     from miqd_builder.zoo.models import create_model, list_models
-    from pipelines.api import audit, compare, degrade, export, import_labels, label, label_statistics, measure, status, verify
+    from pipelines.api import (
+        audit,
+        benchmark,
+        compare,
+        degrade,
+        export,
+        import_labels,
+        label,
+        label_statistics,
+        measure,
+        status,
+        verify,
+    )
 
 __version__ = "0.1.0"
 
@@ -23,6 +35,7 @@ __all__ = [
     "Run",
     "__version__",
     "audit",
+    "benchmark",
     "compare",
     "create_model",
     "degrade",

@@ -117,7 +117,7 @@ def label_statistics(folder: RunFolder, task: str, *, resamples: int = 1000, see
         rows=int(known.sum()),
         sources=len(sources[0]),
         estimates=tuple(Estimate(n, points[n], *_interval(drawn[n]), paper.get(n)) for n in STATISTICS),
-        obstacles=tuple(_obstacles(task, labels, len(sources[0]))),
+        obstacles=tuple(obstacles(task, labels, len(sources[0]))),
     )
 
 
@@ -180,7 +180,7 @@ def _interval(values: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _obstacles(task: str, labels: pa.Table, sources: int) -> list[str]:
+def obstacles(task: str, labels: pa.Table, sources: int) -> list[str]:
     """Return why a run can't be compared with the paper's database."""
     if task not in PAPER:
         return [f"The paper has no task {task}."]

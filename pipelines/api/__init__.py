@@ -1,5 +1,6 @@
 """Every command of ``miqd`` as a function, with the run file's fields as keyword arguments; ``miqd_builder`` has them too."""
 
+from pipelines.api.benchmarking import Benchmarked, benchmark
 from pipelines.api.checking import Verification, VerifiedFile, status, verify
 from pipelines.api.exchange import export, import_labels
 from pipelines.api.making import Made, degrade, label
@@ -8,11 +9,13 @@ from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_s
 
 __all__ = [
     "Audited",
+    "Benchmarked",
     "Made",
     "TaskAudit",
     "Verification",
     "VerifiedFile",
     "audit",
+    "benchmark",
     "compare",
     "degrade",
     "export",

@@ -1,0 +1,1 @@
+"""What a measure knows about a label: rank and linear correlation, logistic fit, intervals, noise ceiling, filtering curves."""
