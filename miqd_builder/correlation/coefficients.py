@@ -77,7 +77,7 @@ def pearson_of(x: Floats, y: Floats) -> float:
         return float("nan")
     # Scaled first: squares of very large or very small numbers neither overflow nor vanish.
     a, b = _centred(x), _centred(y)
-    return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1, 1))
+    return float(np.clip(_product(a, b) / np.sqrt(_product(a, a) * _product(b, b)), -1, 1))
 
 
 def spearman_of(codes_a: Codes, counts_a: Ints, codes_b: Codes, counts_b: Ints) -> float:
@@ -91,8 +91,7 @@ def spearman_of(codes_a: Codes, counts_a: Ints, codes_b: Codes, counts_b: Ints) 
     """
     middle = (len(codes_a) + 1) / 2
     centred_a, centred_b = average_ranks(counts_a) - middle, average_ranks(counts_b) - middle
-    # No dot product: BLAS would start threads of its own beside those that compare, and wait for them on a busy machine.
-    norm = float((counts_a * centred_a**2).sum()) * float((counts_b * centred_b**2).sum())
+    norm = _product(counts_a, centred_a**2) * _product(counts_b, centred_b**2)
     if norm <= 0:
         return float("nan")
     return float(np.clip(rank_products(codes_a, codes_b, centred_a, centred_b) / np.sqrt(norm), -1, 1))
@@ -117,6 +116,11 @@ def _codes_and_counts(x: Floats, y: Floats) -> tuple[Codes, Ints, Codes, Ints]:
     pairs = paired(x, y)
     a, b = dense_ranks(pairs.x), dense_ranks(pairs.y)
     return a.codes, level_counts(a.codes, a.levels), b.codes, level_counts(b.codes, b.levels)
+
+
+def _product(a: Floats | Ints, b: Floats) -> float:
+    """Sum of products, without BLAS: it would start threads beside those that compare, and wait for them on a busy machine."""
+    return float((a * b).sum())
 
 
 def _pairs_within(counts: Ints) -> int:
