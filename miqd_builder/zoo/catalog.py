@@ -109,8 +109,9 @@ def load_zoo(files: Sequence[str | Path]) -> Catalog:
 
 
 def shipped_zoo() -> tuple[Path, ...]:
-    """Return the zoo files that ship with the project; ``roi.yaml`` holds no models."""
-    return tuple(sorted(set(SHIPPED_ZOO.glob("*.yaml")) - {SHIPPED_ZOO / "roi.yaml"}))
+    """Return the zoo files that ship with the project, without the weights of ROI kinds and measures."""
+    others = {SHIPPED_ZOO / "roi.yaml", SHIPPED_ZOO / "measures.yaml"}
+    return tuple(sorted(set(SHIPPED_ZOO.glob("*.yaml")) - others))
 
 
 def _read_entries(file: Path) -> list[ModelEntry]:

@@ -19,7 +19,7 @@ from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError, StaleCodeError
 from miqd_builder.formats.contract import ExportedRun
 from miqd_builder.formats.importing import import_labels, tasks_in
-from miqd_builder.formats.labels import stored_labels
+from miqd_builder.formats.labels import labels_table
 from miqd_builder.formats.registry import format_of, reader_of, writer_of
 from miqd_builder.sources.base import SourceImage
 from miqd_builder.sources.truth import ClassLabel
@@ -38,17 +38,17 @@ Miqd = Callable[..., Outcome]
 
 FORMAT = """
 from miqd_builder.formats.contract import Format, Reader, Writer
-from miqd_builder.formats.labels import stored_labels
+from miqd_builder.formats.labels import labels_table
 
 FACTOR = 1.0
 
 def labels(task, sources):
     values = {i: float(files[0].read_text()) * FACTOR for i, files in sources.items()}
     if values.get("other"):
-        return stored_labels(task, [("stranger", "fog_1")], {})
+        return labels_table(task, [("stranger", "fog_1")], {})
     if values.get("none"):
         return None
-    return stored_labels(task, [(i, "fog_1") for i in values], {"composite": list(values.values())})
+    return labels_table(task, [(i, "fog_1") for i in values], {"composite": list(values.values())})
 
 def files(task, labels, scores):
     values = {model: table["accuracy"].to_pylist() for model, table in scores.items()}
@@ -177,7 +177,7 @@ def test_the_format_of_the_document(miqd: Miqd, labelled: Labelled, tmp_path: Pa
 
 
 def test_labels_of_names_and_values() -> None:
-    table = stored_labels("det", [("a", "fog_fg_stronger_fg4_bg1"), ("b", "fog_2")], {"composite": [0.5, None]})
+    table = labels_table("det", [("a", "fog_fg_stronger_fg4_bg1"), ("b", "fog_2")], {"composite": [0.5, None]})
     assert table.schema == LABELS["det"]
     first, second = table.to_pylist()
     assert {name: value for name, value in first.items() if value is not None} == {
@@ -207,7 +207,7 @@ def test_the_published_form_names_its_files() -> None:
 def rows(task: str) -> pa.Table:
     numbers = [name for name in LABELS[task].names if pa.types.is_floating(LABELS[task].field(name).type)]
     values: dict[str, Any] = {name: [round(0.1 + 0.05 * i, 2), None] for i, name in enumerate(numbers)}
-    return stored_labels(task, [("7", "fog_1"), ("7", "fog_2")], values)  # type: ignore[arg-type]
+    return labels_table(task, [("7", "fog_1"), ("7", "fog_2")], values)  # type: ignore[arg-type]
 
 
 def test_the_published_label_files_to_the_byte() -> None:
