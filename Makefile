@@ -59,7 +59,7 @@ zoo-sweep: $(READY) ## Build, check and measure every model with random weights 
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
 	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md \
 		--csv docs/results/model-zoo_random-weights_cpu-1-thread_$$(date +%Y-%m).csv $(ARGS) \
-		$(addprefix --zoo ,$(filter-out %/demo.yaml %/roi.yaml,$(wildcard model_zoo_configs/*.yaml)))
+		$(addprefix --zoo ,$(filter-out %/demo.yaml %/roi.yaml %/measures.yaml,$(wildcard model_zoo_configs/*.yaml)))
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from miqd_builder.zoo.catalog import load_zoo
+from miqd_builder.zoo.catalog import load_zoo, shipped_zoo
 from miqd_builder.zoo.check.sweep_table import COLUMNS
 from tests.conftest import ROOT
 
@@ -21,7 +21,7 @@ def test_the_newest_results_are_those_of_the_page() -> None:
     with newest.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert tuple(rows[0]) == COLUMNS
-    shipped = [file for file in sorted((ROOT / "model_zoo_configs").glob("*.yaml")) if file.name != "demo.yaml"]
+    shipped = [file for file in shipped_zoo() if file.name != "demo.yaml"]
     assert {row["model"] for row in rows} == {entry.name for entry in load_zoo(shipped)} == set(page())
     for row in rows:
         size = f"{row['input_height']}x{row['input_width']}"
