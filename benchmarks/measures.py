@@ -1,4 +1,3 @@
-# ruff: noqa: E402  (see sys.path below)
 """Milliseconds an image of 640x480 on one core for every measure, as a Markdown table (CPU time).
 
     python benchmarks/measures.py [NAME ...]
@@ -8,13 +7,8 @@ LPIPS and DISTS run with random weights where the real ones are missing: they co
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
-from pathlib import Path
-
-# As a script, this file's folder comes first on the path, where degradations.py would hide the package of the same name.
-HERE = Path(__file__).resolve().parent
-sys.path[:] = [str(HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != HERE)]
 
 import cv2
 import numpy as np
@@ -68,12 +62,15 @@ def milliseconds(core: Core, images: np.ndarray, reference: np.ndarray) -> float
 
 def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measures", nargs="*", metavar="NAME", help="default: all")
+    chosen = parser.parse_args().measures
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     reference = np.ascontiguousarray(cv2.resize(skimage.data.coffee(), (640, 480)))
     images = np.stack([cv2.GaussianBlur(reference, (0, 0), 1 + k) for k in range(IMAGES)])
     print("| measure | ms an image | weights |\n|---|---|---|")
-    for name in sys.argv[1:] or list_measures():
+    for name in chosen or list_measures():
         try:
             core, weights = core_of(name)
             cost = f"{milliseconds(core, images, reference[None]):.0f}"
