@@ -176,8 +176,9 @@ def label(
         for url in dict.fromkeys(config.out for config in configs.values()):
             refuse_if_held(RunFolder(url))
     plans = [plan_label(config, known) for known, config in configs.items()]
-    for plan in plans if on_plan is not None else ():
-        on_plan(plan)  # type: ignore[misc]
+    if on_plan is not None:
+        for plan in plans:
+            on_plan(plan)
     if dry_run:
         return Made(tuple(plans), ())
     with shown(show_progress):
