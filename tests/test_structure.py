@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.import_graph import find_cycle, import_graph
 
-LAYERS = ("degradations", "miqd_builder", "pipelines")
+LAYERS = ("degradations", "miqd_builder", "machine_iqa", "pipelines")
 """Each may import itself and those before it."""
 
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "processor"}

@@ -1,0 +1,1 @@
+"""Quality models that predict, from pixels alone, what a degradation does to vision models."""

@@ -1,0 +1,1 @@
+"""Networks that score images: the published ones and our own."""

@@ -1,0 +1,63 @@
+"""What every quality network has: the views that it looks at, and the scores that it gives."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from miqd_builder.tasks import Task
+
+Views = dict[str, Tensor]
+"""What a network looks at, by name: float32 ``(3, height, width)`` of one image, ``(N, 3, height, width)`` of a batch."""
+
+Label = Literal["consistency", "accuracy", "composite"]
+LABELS: tuple[Label, ...] = get_args(Label)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one column of scores predicts: a label of a task."""
+
+    task: Task
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a network says of a batch.
+
+    Attributes:
+        scores: ``(N, K)``, a column for each of the network's outputs; 0 (bad) to 1 (good), not clipped.
+        mask: logits of the region of interest, ``(N, 1, h, w)`` with ``h, w`` smaller than the image; None if it predicts none.
+    """
+
+    scores: Tensor
+    mask: Tensor | None = None
+
+
+class QualityNetwork(nn.Module):
+    """A network that scores images.
+
+    Attributes:
+        outputs: what the columns of its scores are.
+    """
+
+    outputs: tuple[Output, ...]
+
+    @abstractmethod
+    def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:
+        """Return what the network looks at, of one image; views of images of different shapes may differ in shape.
+
+        Args:
+            image: uint8 ``(height, width, 3)`` RGB, any size from 1x1.
+            rng: draws the random crop or flip of training; None for the fixed view of evaluation.
+        """
+
+    @abstractmethod
+    def forward(self, views: Views) -> Prediction:
+        """Score a batch of views, whose tensors have a first axis of N images."""

@@ -1,0 +1,120 @@
+"""Label real photographs with real models, for training: ``python -m pipelines.quality.labelling WORK --photographs DIR``.
+
+Every photograph gets 50 of the 250 degradations: of each distortion three of the five uniform severities and two twins (ROI
+``a`` and background ``b``, and the reverse). Which they are differs between ten groups of photographs, divided by a hash of their
+names, so that all 250 are seen. Each group of each data set is a run folder of its own. The command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import miqd_builder as mb
+from degradations import MIQD_DISTORTIONS, names, parse
+
+GROUPS = 10
+CLASSIFIERS = ("mobilenetv*_tf", "mobilenet_edgetpu*", "mobilenet_v2_torchvision", "squeezenet*", "tf_efficientnet_lite*")
+"""Not mobilenet_v2_mmpretrain: the weights of mobilenet_v2_torchvision, which would count twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Photographs of ``shared/real``: their folder, their ground truth, and the tasks that they are labelled for."""
+
+    name: str
+    images: str
+    truth: str
+    tasks: tuple[str, ...]
+
+
+DATA_SETS = (
+    DataSet("imagenet_train", "imagenet_train/images", "imagenet_train/labels.csv", ("cls",)),
+    DataSet("imagenet", "imagenet/images", "imagenet/labels.csv", ("cls",)),
+    DataSet("coco", "coco/val2017", "coco/instances_val2017_120.json", ("det", "ins")),
+    DataSet("coco_train", "coco_train/train2017", "coco_train/instances_train2017_209.json", ("det", "ins")),
+)
+
+
+def group_of(file: Path) -> int:
+    """Return the group of a photograph, 0..9, by the SHA-256 of its name."""
+    return int(hashlib.sha256(file.stem.encode()).hexdigest(), 16) % GROUPS
+
+
+def degradations_of(group: int) -> list[str]:
+    """Return the 50 degradations of a group, in canonical order.
+
+    Example:
+        >>> len(degradations_of(0)), len(set().union(*map(degradations_of, range(GROUPS))))
+        (50, 250)
+    """
+    pairs = sorted(combinations(range(1, 6), 2), key=lambda pair: (pair[1] - pair[0], pair))
+
+    def wanted(name: str) -> bool:
+        found = parse(name)
+        turn = group + MIQD_DISTORTIONS.index(found.distortion)
+        mild, strong = sorted((found.roi_severity, found.bg_severity))
+        return (mild - turn) % 5 in (0, 2, 4) if mild == strong else (mild, strong) == pairs[turn % len(pairs)]
+
+    return [name for name in names() if wanted(name)]
+
+
+def run_fields(photographs: Path, data: DataSet, group: int, work: Path) -> dict[str, Any]:
+    """Return the run file's fields for one group of a data set; writes the links to its photographs and their truth."""
+    folder = work / "sources" / f"{data.name}-{group}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted((photographs / data.images).iterdir()):
+        link = folder / file.name
+        if group_of(file) == group and not link.exists():
+            link.symlink_to(file.resolve())
+    source = {"kind": "imagenet", "images": str(folder), "labels": str(photographs / data.truth)}
+    if data.tasks != ("cls",):
+        source = {"kind": "coco", "images": str(folder), "annotations": str(_annotations(photographs / data.truth, folder))}
+    return {
+        "out": str(work / "runs" / f"{data.name}-{group}"),
+        "source": source,
+        "degradations": degradations_of(group),
+        "images": "none",
+        "zoo": [str(photographs / name) for name in ("zoo.yaml", "zoo_lite.yaml")],
+        "models": list(CLASSIFIERS) if data.tasks == ("cls",) else ["yolo*"],
+        "sources_per_part": 4,
+    }
+
+
+def _annotations(file: Path, folder: Path) -> Path:
+    """Write the annotations of the images in a folder beside it."""
+    content = json.loads(file.read_text())
+    there = {path.name for path in folder.iterdir()}
+    content["images"] = [image for image in content["images"] if image["file_name"] in there]
+    ids = {image["id"] for image in content["images"]}
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] in ids]
+    target = folder.with_suffix(".json")
+    target.write_text(json.dumps(content, sort_keys=True))
+    return target
+
+
+def main() -> None:
+    """Label all groups, one data set after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path, help="folder for the runs")
+    parser.add_argument("--photographs", type=Path, required=True, help="folder with imagenet/, coco/, zoo.yaml ...")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", default="", help="data sets whose names begin so")
+    options = parser.parse_args()
+    for group in range(GROUPS):
+        for data in DATA_SETS:
+            if not data.name.startswith(options.only):
+                continue
+            fields = run_fields(options.photographs.resolve(), data, group, options.work.resolve())
+            for task in data.tasks:
+                made = mb.label(task=task, workers=options.workers, show_progress=True, **fields)
+                print(f"{data.name} {group} {task}: {made.computed} rows computed, {made.failures} failures", flush=True)
+
+
+if __name__ == "__main__":
+    main()
