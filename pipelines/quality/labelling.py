@@ -1,8 +1,8 @@
 """Label real photographs with real models, for training: ``python -m pipelines.quality.labelling WORK --photographs DIR``.
 
 Every photograph gets 50 of the 250 degradations: of each distortion three of the five uniform severities and two twins (ROI
-``a`` and background ``b``, and the reverse). Which they are differs between ten groups of photographs, divided by a hash of their
-names, so that all 250 are seen. Each group of each data set is a run folder of its own. The command goes on where it stopped.
+``a`` and background ``b``, and the reverse). Which they are differs between ten groups of photographs, divided by a hash of
+their names, so that all 250 are seen. Each group of each data set is a run folder of its own. A second start goes on.
 """
 
 from __future__ import annotations
