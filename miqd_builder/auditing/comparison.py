@@ -97,7 +97,8 @@ def compare(a: RunFolder, b: RunFolder, task: str, *, worst: int = 10) -> Compar
     """Compare the labels of one task over the degraded images that both sides have.
 
     Args:
-        a, b: run folders with labels.
+        a: run folder with labels.
+        b: another one.
         task: cls, det, ins or seg.
         worst: number of disagreements to list.
 

@@ -44,7 +44,6 @@ def ceilings(
         halvings: number of random halvings.
         seed: of the halvings.
     """
-
     places = {name: np.flatnonzero(rows) for name, rows in subsets.items()}
 
     def halving(halves: tuple[NDArray[np.integer], NDArray[np.integer]]) -> Ceilings:

@@ -32,7 +32,8 @@ def dists_core(features: Features, alpha: Tensor, beta: Tensor, device: str) -> 
 
     Args:
         features: of VGG16, with its own poolings.
-        alpha, beta: ``(1, 1475, 1, 1)``, weights of structure and texture.
+        alpha: weights of structure, ``(1, 1475, 1, 1)``.
+        beta: weights of texture, ``(1, 1475, 1, 1)``.
         device: where it runs.
     """
     import torch

@@ -60,7 +60,8 @@ class SourceImage:
         """Make sure that the ground truth can be used for the pixels that were read.
 
         Args:
-            height, width: of the image, in pixels.
+            height: of the image, in pixels.
+            width: of the image, in pixels.
 
         Raises:
             UnreadableImageError: it is for another size, a segmentation is malformed, or a label PNG is damaged.

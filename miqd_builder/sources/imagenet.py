@@ -101,7 +101,7 @@ def _class_folder_files(config: SourceConfig) -> list[NamedFile]:
 
 def _folder_labels(files: list[NamedFile]) -> dict[str, int]:
     """Class folders named by WordNet ids count as ImageNet's 1000 classes; others count from 0 in sorted order."""
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
     names = sorted({file.path.parent.name for file in files})
     wnids = ImageNetInfo("imagenet-1k").label_names()

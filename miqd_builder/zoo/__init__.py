@@ -1,0 +1,1 @@
+"""Models: their entries, weights and adapters."""

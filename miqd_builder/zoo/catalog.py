@@ -46,7 +46,8 @@ class Catalog:
         Args:
             pattern: of names (``*``, ``?``, ``[..]``).
             task: cls, det, ins or seg.
-            family, license: patterns, upper or lower case.
+            family: pattern, upper or lower case.
+            license: pattern, upper or lower case.
 
         Raises:
             ConfigError: a filter leaves none; names the nearest values that it could have had.

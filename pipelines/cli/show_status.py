@@ -6,7 +6,8 @@ import time
 
 from rich.table import Table
 
-from pipelines.cli.console import by_step, out
+from pipelines.cli.console import by_step
+from pipelines.cli.terminal import out
 from pipelines.progress.heartbeat import RunProgress
 from pipelines.progress.status import RunStatus
 

@@ -33,7 +33,8 @@ def measure_models(
         entries: which models.
         results: where measurements are kept; None for the file in the cache folder.
         again: measure what was measured before again.
-        table, csv: files to write all of them to, in Markdown and as CSV.
+        table: Markdown file to write all of them to.
+        csv: CSV file to write all of them to.
     """
     from miqd_builder.zoo.check.sweep import sweep
     from miqd_builder.zoo.check.sweep_table import csv_text, markdown

@@ -71,7 +71,8 @@ def background(rng: np.random.Generator, height: int, width: int) -> NDArray[np.
 
     Args:
         rng: source of every random choice.
-        height, width: size in pixels.
+        height: in pixels.
+        width: in pixels.
 
     Returns:
         float32 ``(height, width, 3)``, RGB in [0, 1].

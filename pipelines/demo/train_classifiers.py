@@ -43,7 +43,8 @@ def train_classifier(
         model: maps normalised float32 ``(b, 3, 128, 128)`` to logits ``(b, 8)``.
         scenes: training scenes.
         schedule: epochs, batch size, learning rate, weight decay, seed.
-        mean, std: normalisation, RGB on [0, 1].
+        mean: of the normalisation, RGB on [0, 1].
+        std: of the normalisation, RGB on [0, 1].
     """
     squares = np.stack([middle_square(scene.image, STORED) for scene in scenes])
     labels = torch.tensor([scene.label for scene in scenes])

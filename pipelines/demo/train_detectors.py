@@ -70,7 +70,7 @@ def predict(model: Any, scenes: Sequence[Scene]) -> list[Detections]:
 
 
 def boxes_around(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Bounding boxes x1, y1, x2, y2 of masks ``(n, h, w)``; zeros for an empty mask. (SOLOv2 predicts no boxes.)"""
+    """Return bounding boxes x1, y1, x2, y2 of masks ``(n, h, w)``, zeros for an empty mask: SOLOv2 predicts no boxes."""
     boxes = np.zeros((len(masks), 4), np.float32)
     for box, mask in zip(boxes, masks, strict=True):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

@@ -21,8 +21,10 @@ TABLE_OF_STAGE = {"degrade": "variants", "respond": "responses", "score": "score
 
 @dataclass
 class TableStatus:
-    """State of one table: ``candidates``, ``variants``, ``measures`` of a measure, or ``responses``,
-    ``scores`` or ``labels`` of a task and model.
+    """State of one table.
+
+    A table is ``candidates``, ``variants``, ``measures`` of a measure, or ``responses``, ``scores`` or ``labels`` of a task and
+    model.
 
     Attributes:
         name: folder of the table inside the run folder.

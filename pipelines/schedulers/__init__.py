@@ -2,6 +2,7 @@
 
 # Here, so that the hash is taken before any stage is imported.
 from pipelines.schedulers.own_code import CODE_IN_MEMORY  # isort: skip
+from miqd_builder.scheduler_names import SCHEDULERS
 from pipelines.schedulers.base import (
     ATTEMPTS,
     AbandonedError,
@@ -16,7 +17,7 @@ from pipelines.schedulers.base import (
     WorkItem,
 )
 from pipelines.schedulers.policy import Scheduler
-from pipelines.schedulers.registry import SCHEDULERS, Opener, Wanted, open_scheduler
+from pipelines.schedulers.registry import Opener, Wanted, open_scheduler
 
 __all__ = [
     "ATTEMPTS",

@@ -130,16 +130,24 @@ class Engine(Protocol):
     """
 
     @property
-    def per_worker(self) -> int: ...
+    def per_worker(self) -> int:
+        """Items to give to each worker at once."""
+        ...
 
     @property
-    def grace(self) -> float: ...
+    def grace(self) -> float:
+        """Seconds without a worker before the user is told."""
+        ...
 
     @property
-    def where(self) -> str: ...
+    def where(self) -> str:
+        """Where the workers are."""
+        ...
 
     @property
-    def remedy(self) -> str: ...
+    def remedy(self) -> str:
+        """What to do if there is none."""
+        ...
 
     def workers(self) -> Collection[str]:
         """Return the workers that can take work now."""

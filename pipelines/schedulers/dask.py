@@ -46,8 +46,8 @@ class Dask:
         self._topic = f"miqd-progress-{uuid.uuid4().hex}"
         self._workers: Mapping[str, Any] = {}
         self._dismissed: set[str] = set()
-        self._in_flight: dict[Any, tuple[Future, WorkItem]] = {}
-        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._in_flight: dict[Any, tuple[Future[Any], WorkItem]] = {}
+        self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     @functools.cached_property
     def client(self) -> Client:
@@ -70,7 +70,10 @@ class Dask:
     def workers(self) -> Collection[str]:
         """See :class:`~pipelines.schedulers.base.Engine`."""
         with self._connected():
-            identity = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=SECONDS_TO_ANSWER)
+            scheduler = self.client.scheduler
+            if scheduler is None:  # the client was closed
+                raise _lost()
+            identity = self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=SECONDS_TO_ANSWER)
         # A worker that was started anew may have the address of the one before.
         self._dismissed &= set(identity["workers"])
         self._workers = {address: w for address, w in identity["workers"].items() if address not in self._dismissed}
@@ -104,7 +107,7 @@ class Dask:
                 outcomes.append(self._outcome(self._ended.get_nowait()))
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _outcome(self, future: Future) -> Outcome | None:
+    def _outcome(self, future: Future[Any]) -> Outcome | None:
         """Outcome of a future; None if it is not one of this map's or its result is computed again."""
         if future.key not in self._in_flight:
             return None

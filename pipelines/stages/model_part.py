@@ -97,7 +97,8 @@ class ModelPart:
 
         Args:
             source_id: of the clean image.
-            height, width: of its pixels.
+            height: in pixels.
+            width: in pixels.
         """
         if source_id not in self._accepted:
             self._accepted[source_id] = self._check(source_id, height, width)

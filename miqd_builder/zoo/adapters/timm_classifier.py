@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import timm
-from timm.data import resolve_data_config
+from timm.data.config import resolve_data_config
 from timm.models import is_model, model_entrypoint
 from torch import nn
 

@@ -1,0 +1,1 @@
+"""Checkpoints: their cache, their download and their safe loading."""
