@@ -10,7 +10,7 @@ ARGS ?=
 EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-zoo real degrade label audit zoo-refresh zoo-sweep test lint bench clean
+.PHONY: help setup demo demo-zoo real degrade label audit zoo-refresh zoo-sweep test docs lint bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ zoo-sweep: $(READY) ## Build, check and measure every model with random weights 
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: $(READY) ## Build the documentation site into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .

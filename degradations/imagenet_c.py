@@ -31,7 +31,7 @@ _SEEDED = ("impulse_noise", "glass_blur")
 
 
 class MissingPackageError(DegradationError):
-    """The optional package that holds the suite is not installed."""
+    """The package that holds the suite is not installed."""
 
 
 def corrupt(corruption: str, image: Image, severity: int, rng: np.random.Generator) -> Image:
@@ -81,7 +81,7 @@ def _package() -> ModuleType:
         return importlib.import_module("imagecorruptions.corruptions")
     except ImportError as error:
         raise MissingPackageError(
-            f"The imagenet_c distortions need imagecorruptions-imaug: pip install 'miqd-builder[imagenet_c]' ({error})"
+            f"The imagenet_c distortions need imagecorruptions-imaug: pip install imagecorruptions-imaug ({error})"
         ) from error
 
 

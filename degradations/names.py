@@ -58,7 +58,7 @@ def names(distortions: Iterable[str] | None = None) -> list[str]:
     Raises:
         UnknownDegradationError: a distortion is not registered.
 
-    Example:
+    Examples:
         >>> len(names()), names(["fog"])[4:6]
         (250, ['fog_5', 'fog_fg_stronger_fg2_bg1'])
     """
@@ -72,7 +72,7 @@ def parse(name: str) -> Degradation:
     Raises:
         UnknownDegradationError: no registered distortion makes this name; the message has the nearest ones.
 
-    Example:
+    Examples:
         >>> parse("snow_fg_stronger_fg5_bg2").region
         'roi'
     """
@@ -97,7 +97,7 @@ def select(patterns: Iterable[str]) -> list[str]:
     Raises:
         UnknownDegradationError: a pattern matches nothing, or there is no pattern.
 
-    Example:
+    Examples:
         >>> select(["fog_[45]", "contrast_1"])
         ['contrast_1', 'fog_4', 'fog_5']
     """

@@ -45,7 +45,7 @@ class NoWorkersError(MiqdError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x' or 'y'?"`` for the known names nearest to ``name``, or an empty string.
 
-    Example:
+    Examples:
         >>> did_you_mean("fogg", ["fog", "snow"])
         " Did you mean 'fog'?"
     """

@@ -23,7 +23,7 @@ SCHEDULERS: Registry[Any] = Registry(
 def scheme(scheduler: str) -> str:
     """Return the name that a scheduler is registered under.
 
-    Example:
+    Examples:
         >>> scheme("dask"), scheme("tcp://host:8786")
         ('dask', 'tcp')
     """

@@ -74,7 +74,7 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
     Raises:
         ValueError: ``iou`` is neither bbox nor segm, or masks are asked for and missing.
 
-    Example:
+    Examples:
         >>> box, category = np.array([[0.0, 0, 20, 20]]), np.array([1])
         >>> reference = Detections(40, 40, box, np.ones(1), category)
         >>> part = Detections(40, 40, np.array([[0.0, 0, 20, 13]]), np.ones(1), category)  # 65 % of the object

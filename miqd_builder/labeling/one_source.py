@@ -83,7 +83,7 @@ def score(
         TypeError: a prediction or the ground truth is not of the task's type.
         InvalidResponsesError: a prediction breaks its contract, such as a box outside of its image.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import miqd_builder as mb
         >>> from miqd_builder.responses import Detections

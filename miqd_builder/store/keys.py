@@ -24,7 +24,7 @@ class CommandKey:
         command: which one.
         task: None for ``degrade`` and ``measure``.
 
-    Example:
+    Examples:
         >>> str(CommandKey("label", "det"))
         'label --task det'
         >>> CommandKey.of_words("label det")
@@ -62,7 +62,7 @@ class PartKey:
         model: None for a stage that isn't about one model; for ``measure``, the measure.
         lost: whether the work was given up as a whole.
 
-    Example:
+    Examples:
         >>> str(PartKey("score", 3, "det", "yolox_s"))
         'score-det-yolox_s-part-00003'
         >>> PartKey.parse("score-det-yolox_s-part-00003-lost")

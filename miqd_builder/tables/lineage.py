@@ -208,7 +208,7 @@ Lineage = RenderedLineage | CandidatesLineage | ScoresLineage | LabelsLineage | 
 def to_json(lineage: Lineage) -> Json:
     """Return a lineage as a JSON object; ``table`` names its table.
 
-    Example:
+    Examples:
         >>> to_json(ScoresLineage(responses=PartState("5f", 502), truth={"cat": "a0"}, recipe="61"))
         {'table': 'scores', 'responses': ['5f', 502], 'truth': {'cat': 'a0'}, 'recipe': '61'}
     """

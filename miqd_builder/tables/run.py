@@ -36,7 +36,7 @@ def open_run(url: str | Path) -> Run:
         ConfigError: there is no run, or its file system is unknown.
         StoreError: ``run.json`` is damaged or of another version.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_?", "limit": 2, "scheduler": "inline"}
@@ -60,7 +60,7 @@ class Run:
     Every part is read when it is asked for, and its checksum is looked at. The list of images, and what :meth:`image` knows of
     them, are of the moment at which the run was opened or they were first needed: open it again after it has changed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_?", "limit": 2, "models": "demo_resnet10t", "scheduler": "inline"}

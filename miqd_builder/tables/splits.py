@@ -41,7 +41,7 @@ def split_sources(source_ids: Iterable[str], *, seed: int) -> dict[SplitName, li
     Returns:
         ids by split, each sorted; every source is in one of them.
 
-    Example:
+    Examples:
         >>> {name: len(ids) for name, ids in split_sources(map(str, range(100)), seed=0).items()}
         {'test': 20, 'validation': 8, 'train': 72}
     """

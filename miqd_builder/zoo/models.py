@@ -28,7 +28,7 @@ def list_models(pattern: str = "*", *, task: str | None = None, zoo: ZooFiles = 
     Raises:
         ConfigError: no model is left, the task is unknown or a zoo file is wrong; names the nearest.
 
-    Example:
+    Examples:
         >>> import miqd_builder as mb
         >>> mb.list_models("demo_*", task="det")
         ['demo_rtmdet', 'demo_yolox']
@@ -68,7 +68,7 @@ def create_model(
         ConfigError: there is no such model (names the nearest), its package or its checkpoint is missing, or the device is not
             there.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from PIL import Image
         >>> import miqd_builder as mb

@@ -67,7 +67,7 @@ def benchmark(
         ConfigError: there is no run, or the task, the split or a measure is unknown.
         StoreError: there are no labels, or a measure has no values.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_?", "limit": 2, "models": "demo_resnet10t", "scheduler": "inline"}

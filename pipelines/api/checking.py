@@ -66,7 +66,7 @@ def status(
         TypeError: there is no such argument; names the nearest.
         ConfigError: there is no run.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_1", "limit": 1, "scheduler": "inline"}
@@ -106,7 +106,7 @@ def verify(
         ConfigError: there is no run, or ``recompute`` is no share.
         StoreError: the run can't be computed again.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_1", "limit": 1, "scheduler": "inline"}

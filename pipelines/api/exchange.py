@@ -63,7 +63,7 @@ def export(
         ConfigError: the format, the task or the run folder is wrong.
         StoreError: something of the run is missing.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> folder = tempfile.mkdtemp()
@@ -124,7 +124,7 @@ def import_labels(
         TypeError: there is no such argument; names the nearest.
         ConfigError: there are no labels, the run folder holds another run, or a file is malformed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> folder = tempfile.mkdtemp()

@@ -82,7 +82,7 @@ def degrade(
         ConfigError: the run file, a field, the source or the run folder is wrong; nothing was written.
         StoreError: the run folder can't be written, or another run is writing there.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> out = tempfile.mkdtemp() + "/run"
@@ -152,7 +152,7 @@ def label(
         ConfigError: a task, the run file, a field, the source, a model or the run folder is wrong; nothing was written.
         StoreError: the run folder can't be written, or another run is writing there.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> made = mb.label(

@@ -59,7 +59,7 @@ def measure(
             the run file, a field, the source or the run folder is wrong; nothing was written.
         StoreError: the run folder can't be written, or another run is writing there.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_?", "limit": 1, "scheduler": "inline"}

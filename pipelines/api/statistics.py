@@ -66,7 +66,7 @@ def audit(
         ConfigError: there is no run, or the task is unknown.
         StoreError: there are no labels.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_5", "limit": 2, "models": "demo_resnet10t", "scheduler": "inline"}
@@ -115,7 +115,7 @@ def label_statistics(
         ConfigError: there is no run, or the task is unknown.
         StoreError: there are no labels.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_?", "limit": 2, "models": "demo_resnet10t", "scheduler": "inline"}
@@ -148,7 +148,7 @@ def compare(a: str | Path, b: str | Path, *, task: str | None = None, worst: int
         ConfigError: there is no run, or the task is unknown.
         StoreError: one side has no labels of the task, or they share no degraded image.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import miqd_builder as mb
         >>> fields = {"degradations": "darkness_?", "limit": 1, "models": "demo_resnet10t", "scheduler": "inline"}

@@ -49,7 +49,7 @@ def group_of(file: Path) -> int:
 def degradations_of(group: int) -> list[str]:
     """Return the 50 degradations of a group, in canonical order.
 
-    Example:
+    Examples:
         >>> len(degradations_of(0)), len(set().union(*map(degradations_of, range(GROUPS))))
         (50, 250)
     """

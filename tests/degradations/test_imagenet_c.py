@@ -53,5 +53,5 @@ def test_small_images_are_refused():
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecorruptions.corruptions", None)
-    with pytest.raises(ValueError, match=r"pip install 'miqd-builder\[imagenet_c\]'"):
+    with pytest.raises(ValueError, match="pip install imagecorruptions-imaug"):
         list(degradations.render(scene(40, 40), source_id="a", names=["imagenet_c_fog_1"]))
