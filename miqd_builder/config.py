@@ -39,7 +39,6 @@ class RunConfig(BaseModel):
     degradations: tuple[str, ...] = ("*",)
     plugins: tuple[str, ...] = Field((), description="Modules that register further distortions.")
     images: Literal["png", "none"] = "png"
-    full_reference: tuple[Literal["ssim", "ms_ssim"], ...] = Field((), description="Further columns of variants, beside psnr.")
     zoo: tuple[Path, ...] = ()
     models: tuple[str, ...] = ("*",)
     recipe: str = "miqd_v1"
@@ -178,6 +177,8 @@ def _explain(error: ValidationError, file: Path | None, words: Words) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     where = f"Run file '{file}'" if file else words.given
+    if key == "full_reference":
+        return f"{where}: SSIM and MS-SSIM are measures now: take 'full_reference' out, and run miqd measure --measures ssim."
     if first["type"] == "extra_forbidden":
         sections: dict[str, type[BaseModel]] = {"source": SourceConfig, "roi": RoiConfig}
         owner = sections.get(str(first["loc"][0]) if len(first["loc"]) > 1 else "", RunConfig)

@@ -100,7 +100,7 @@ def _as_recorded(config: RunConfig) -> RunConfig:
     record = RunRecord.load(RunFolder(config.out))
     if record is None:
         raise ConfigError(f"'{config.out}' holds no run: run 'miqd degrade' first, or correct --out.")
-    there = ("images", "degradations", "full_reference")
+    there = ("images", "degradations")
     as_lists = {name: getattr(record, name) for name in there}
     return config.model_copy(update={n: tuple(v) if isinstance(v, list) else v for n, v in as_lists.items()})
 

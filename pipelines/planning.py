@@ -9,7 +9,6 @@ from typing import Any
 
 from miqd_builder.config import RunConfig
 from miqd_builder.labeling.recipes import get_recipe
-from miqd_builder.measures.full_reference import check_measures
 from miqd_builder.roi import check_roi
 from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.sources import check_serves
@@ -130,7 +129,6 @@ def plan_degrade(config: RunConfig) -> Plan:
             plan.degrade.append(part)
     if plan.degrade:  # finished variants need no network: their masks are stored
         check_roi(config.roi, wanted)
-        check_measures(context.record.full_reference)
     return plan
 
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 import degradations
 from miqd_builder.auditing.statistics import pearson, spearman
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.parts import read_footer, read_part
-from miqd_builder.tables.lineage import VariantsLineage
+from miqd_builder.store.parts import read_part
 from miqd_builder.tables.queries import stored_labels
 
 Array = NDArray[np.float64]
@@ -122,17 +121,14 @@ def label_statistics(folder: RunFolder, task: str, *, resamples: int = 1000, see
 
 
 def _ssim(folder: RunFolder, labels: pa.Table) -> Array:
-    """SSIM of each label row, from the parts of ``variants`` that have it; NaN elsewhere."""
+    """SSIM of each label row, where it was measured; NaN elsewhere."""
     keys = ["source_id", "degradation"]
-    footers = {name: read_footer(folder, name) for name in folder.list("variants/*.parquet")}
-    lineages = {name: footer.lineage for name, footer in footers.items() if footer is not None}
-    measured = [name for name, made in lineages.items() if isinstance(made, VariantsLineage) and "ssim" in made.full_reference]
-    tables = [read_part(folder, name, [*keys, "ssim"]) for name in measured]
+    tables = [read_part(folder, name) for name in folder.list("measures/measure=ssim/*.parquet")]
     if not tables:
         return np.full(labels.num_rows, np.nan)
     rows = labels.select(keys).append_column("row", pa.array(np.arange(labels.num_rows)))
     joined = rows.join(pa.concat_tables(tables), keys).sort_by("row")
-    return joined["ssim"].to_numpy(zero_copy_only=False).astype(np.float64)
+    return joined["value"].to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _point_estimates(columns: dict[str, Array]) -> dict[str, float]:

@@ -20,8 +20,9 @@ from miqd_builder.store.keys import Command, CommandKey
 from miqd_builder.tasks import Task
 
 NAME = "run.json"
-LAYOUT = 2
-"""Version of the run folder. 1 had the candidates' PSNRs in the footers of ``variants``, and commands as words in a string."""
+LAYOUT = 3
+"""Version of the run folder. 1 had the candidates' PSNRs in the footers of ``variants``, and commands as words in a string; 1
+and 2 had SSIM and MS-SSIM as columns of ``variants``, where a run asked for them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class CommandRecord:
             StoreError: this version can't read it.
         """
         try:
-            return RunConfig.model_validate(self.config)
+            # A field of earlier run files, which said what the columns of variants are.
+            return RunConfig.model_validate({name: value for name, value in self.config.items() if name != "full_reference"})
         except ValidationError as error:
             raise StoreError(
                 f"'{folder.path(NAME)}' holds a run file of {self.key} that this version can't read ({error})."
@@ -69,7 +71,7 @@ class RunRecord:
         degradations: names, in canonical order.
         parts: ids of the source images in each part; once assigned, an image stays in its part.
         commands: what each command last ran with.
-        full_reference: measures beside PSNR that ``variants`` holds; once asked for, they stay.
+        full_reference: measures beside PSNR that ``variants`` holds in an earlier layout; none in the present one.
         versions: Python and packages that the last command ran with.
         environment: operating system, processor, GPU and commit that the last command ran with.
         schema_version: of the run folder, :data:`LAYOUT`; a folder of an earlier one is migrated by the next run.
@@ -101,7 +103,7 @@ class RunRecord:
             if content.pop(KEY, None) is not None and not is_sealed(data):
                 raise ValueError("its bytes are not those that its checksum was made of")
             version = content["schema_version"]
-            if version not in (1, LAYOUT):
+            if version not in range(1, LAYOUT + 1):
                 raise StoreError(
                     f"'{folder.path(NAME)}' has schema version {version}, this code writes {LAYOUT}: use another --out, or "
                     "the version that wrote it."
@@ -124,7 +126,6 @@ class RunRecord:
         else:
             record._refuse_other_settings(folder, config, degradations)
             record.degradations = list(degradations)
-        record.full_reference = sorted({*record.full_reference, *config.full_reference})
         return record
 
     def _refuse_other_settings(self, folder: RunFolder, config: RunConfig, degradations: Sequence[str]) -> None:
@@ -167,7 +168,9 @@ class RunRecord:
     def write(self, folder: RunFolder) -> None:
         """Write the record in the present layout, with the versions and the machine of now."""
         self.versions, self.environment, self.schema_version = package_versions(), machine(), LAYOUT
-        folder.write(NAME, seal(json.dumps({KEY: BLANK, **asdict(self)}, indent=1).encode()))
+        content = asdict(self)
+        del content["full_reference"]
+        folder.write(NAME, seal(json.dumps({KEY: BLANK, **content}, indent=1).encode()))
 
 
 def config_hash(config: RunConfig) -> str:

@@ -24,9 +24,9 @@ from miqd_builder.tables.schema import (
     QUARANTINE,
     RESPONSES,
     SCORES,
+    VARIANTS,
     part_name,
     table_path,
-    variants_schema,
 )
 
 TABLES = ("candidates", "variants", "responses", "scores", "labels", "measures")
@@ -157,7 +157,8 @@ def _schema(name: str, columns: list[str]) -> pa.Schema:
     if table == "candidates":
         return CANDIDATES
     if table == "variants":
-        return variants_schema(columns)
+        earlier = [pa.field(name, pa.float64()) for name in ("ssim", "ms_ssim") if name in columns]
+        return pa.schema([*VARIANTS, *earlier])
     if table == "measures":
         return MEASURES
     task = rest[0].removeprefix("task=")

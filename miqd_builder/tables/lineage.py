@@ -44,7 +44,7 @@ class VariantsLineage:
         sources: content hash of each source: file, ROI mask and seed.
         distortions: hash of each distortion: candidates and algorithm.
         degradations: hash of the names of all degradations.
-        full_reference: measures beside PSNR.
+        full_reference: columns beside PSNR, in earlier layouts of the run folder.
     """
 
     images: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import pyarrow as pa
 
 from miqd_builder.errors import ConfigError
@@ -38,16 +36,6 @@ CANDIDATES = pa.schema(
     [("source_id", pa.string()), ("distortion", pa.string()), ("candidate", pa.int8()), ("psnr", pa.float64())]
 )
 """PSNR of every candidate parameter set against the source; with it, only the candidates that are needed are rendered again."""
-
-FULL_REFERENCE = ("ssim", "ms_ssim")
-"""Further columns of ``variants``, there only where a run asked for them; null where an image is too small for the measure."""
-
-
-def variants_schema(full_reference: Collection[str]) -> pa.Schema:
-    """Return the columns of ``variants`` with the given ones of :data:`FULL_REFERENCE`."""
-    fields = [pa.field(name, pa.float64()) for name in FULL_REFERENCE if name in full_reference]
-    return pa.schema([*VARIANTS, *fields])
-
 
 _KEY = [("source_id", pa.string()), ("degradation", pa.string())]
 

@@ -23,7 +23,7 @@ R = TypeVar("R")
 Settings = Sequence[str] | None
 """``key=value`` with a dotted key and a YAML value, as the command line's ``--set`` takes them."""
 
-_LISTS = ("degradations", "plugins", "full_reference", "zoo", "models")
+_LISTS = ("degradations", "plugins", "zoo", "models")
 """Fields that hold several values: a single one may be given as it is."""
 
 
@@ -40,7 +40,6 @@ class RunFields(TypedDict, total=False):
         degradations: names or globs of degradations; all 250 by default.
         plugins: modules that register further distortions.
         images: ``png`` keeps the degraded images, ``none`` renders them in memory.
-        full_reference: ``ssim``, ``ms_ssim``: further columns of ``variants``.
         zoo: zoo files; those that ship by default.
         models: names or globs of models; all of the task by default.
         recipe: rules that turn responses into labels: a name or a YAML file.
@@ -62,7 +61,6 @@ class RunFields(TypedDict, total=False):
     degradations: str | Sequence[str] | None
     plugins: str | Sequence[str] | None
     images: str | None
-    full_reference: str | Sequence[str] | None
     zoo: str | Path | Sequence[str | Path] | None
     models: str | Sequence[str] | None
     recipe: str | Path | None

@@ -88,7 +88,7 @@ def show_label_statistics(result: LabelStatistics) -> None:
         table.add_row(_TITLES[e.name], _number(e.value), interval, "-" if e.paper is None else f"{e.paper:.4f}")
     out.print(table)
     if any(e.name == "srcc_ssim_composite" and math.isnan(e.value) for e in result.estimates) and result.rows:
-        out.print("No SSIM: run 'miqd degrade' with --set full_reference='[ssim]' to have it.", markup=False)
+        out.print("No SSIM: run 'miqd measure --measures ssim' to have it.", markup=False)
     for obstacle in result.obstacles:
         out.print(f"Not comparable: {obstacle}", style="yellow")
     if not result.obstacles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import pyarrow as pa
 
 import degradations
 from miqd_builder.errors import ConfigError, StaleCodeError, StoreError
-from miqd_builder.measures.full_reference import full_reference
 from miqd_builder.roi.stored import source_mask
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.images import encode_png
@@ -22,7 +21,7 @@ from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.tables.candidates import Psnrs, valid_candidates, write_candidates
 from miqd_builder.tables.lineage import VariantsLineage
-from miqd_builder.tables.schema import image_path, table_path, variants_schema
+from miqd_builder.tables.schema import VARIANTS, image_path, table_path
 from pipelines.context import Context, open_planned, reusable_rows
 from pipelines.schedulers import Again, Report
 from pipelines.stages.items import DegradePart
@@ -67,7 +66,6 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
     cv2.setNumThreads(1)
     context = open_planned(item.run)
     part, lineage = item.part, item.lineage
-    measures = lineage.full_reference
     name = table_path("variants", part)
     footer = read_footer(context.folder, name)
     kept = _reusable_rows(context, name, footer, lineage)
@@ -77,7 +75,7 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
         wanted = [n for n in context.names if (source.source_id, n) not in kept]
         try:
             context.check_source(source, lineage.sources[source.source_id])
-            rendered = _degrade_source(context, source, wanted, psnrs, measures, report, result)
+            rendered = _degrade_source(context, source, wanted, psnrs, report, result)
             new = {row["degradation"]: row for row in rendered}
         except FATAL:
             raise
@@ -90,7 +88,7 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
     if context.config.images == "png":
         context.folder.flush()
     write_failures(context.folder, str(PartKey("degrade", part)), failures)
-    table = pa.Table.from_pylist(rows, schema=variants_schema(measures))
+    table = pa.Table.from_pylist(rows, schema=VARIANTS)
     write_candidates(context.folder, part, psnrs, lineage.candidates, complete=not failures)
     write_part(context.folder, name, table, lineage, complete=not failures)
     return result
@@ -124,7 +122,6 @@ def _degrade_source(
     source: SourceImage,
     names: list[str],
     psnrs: Psnrs,
-    measures: Sequence[str],
     report: Report,
     result: PartResult,
 ) -> Iterator[Row]:
@@ -161,5 +158,4 @@ def _degrade_source(
             "candidate_roi": variant.candidate_roi,
             "candidate_bg": variant.candidate_bg,
             "pixel_sha256": hashlib.sha256(variant.pixels.tobytes()).hexdigest(),
-            **(full_reference(measures, image, variant.pixels) if measures else {}),
         }

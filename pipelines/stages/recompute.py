@@ -97,7 +97,6 @@ class _Again:
             roi=self.record.roi,
             degradations=self.record.degradations,
             parts=self.record.parts,
-            full_reference=self.record.full_reference,
         ).write(folder)
         context = self._context()
         ids = context.record.parts[self.part]
@@ -141,7 +140,6 @@ class _Again:
                 "images": "none",
                 "scheduler": "inline",
                 "degradations": tuple(self.record.degradations),
-                "full_reference": tuple(self.record.full_reference),
             }
         )
         return open_context(config)

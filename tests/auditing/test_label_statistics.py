@@ -12,11 +12,12 @@ import pytest
 from scipy import stats
 
 import degradations
+import miqd_builder as mb
 from miqd_builder.auditing.bootstrap import draw_sources, drawn_moments, drawn_spearman
 from miqd_builder.auditing.label_statistics import PAPER, STATISTICS, label_statistics
 from miqd_builder.store.folder import RunFolder
 from tests.auditing.conftest import write_labels
-from tests.conftest import Outcome
+from tests.conftest import Outcome, make_data_set, write_run
 
 Miqd = Callable[..., Outcome]
 NAMES = degradations.names()
@@ -107,4 +108,17 @@ def test_command_prints_the_papers_numbers(miqd: Miqd, tmp_path: Path) -> None:
     assert result.code == 0 and not (tmp_path / "report").exists()
     for value in ("0.2695", "0.3031", "0.2729", "0.8160", "0.3242", "0.4391"):
         assert value in result.out
-    assert "full_reference='[ssim]'" in result.out and "Too small" in result.out
+    assert "miqd measure --measures ssim" in result.out and "Too small" in result.out
+
+
+def test_ssim_is_joined_where_it_was_measured(miqd: Miqd, zoo: Path, tmp_path: Path) -> None:
+    run = write_run(tmp_path, make_data_set(tmp_path / "big", count=3, size=(64, 80)), zoo)
+    miqd("label", "--task", "det", "--run", run)
+    miqd("measure", "--out", tmp_path / "out", "--measures", "ssim")
+    result = miqd("audit", "--label-statistics", "--resamples", 10, "--run", run)
+    line = next(line for line in result.out.splitlines() if "SRCC(SSIM" in line)
+    table = mb.open_run(tmp_path / "out")
+    labels, values = table.labels("det").to_pandas(), table.measures(["ssim"]).to_pandas()
+    joined = labels.merge(values, on=["source_id", "degradation"])
+    expected = stats.spearmanr(joined["ssim"], joined["composite"], nan_policy="omit").statistic
+    assert float(line.split()[2]) == pytest.approx(expected, abs=1e-3) and "No SSIM" not in result.out

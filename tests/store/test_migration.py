@@ -1,10 +1,12 @@
-"""Run folders of layout 1 are read, and brought to the present layout without losing anything."""
+"""Run folders of layouts 1 and 2 are read, and brought to the present layout without losing anything."""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from miqd_builder.store import migration
 from miqd_builder.store.checksum import BLANK, KEY, seal
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.migration import migrate
-from miqd_builder.store.parts import encode_table, read_footer, read_part
+from miqd_builder.store.parts import encode_table, read_footer, read_part, write_part
 from miqd_builder.store.record import LAYOUT, CommandRecord, RunRecord
 from miqd_builder.store.verification import verify_folder
 from miqd_builder.tables.candidates import read_candidates
+from miqd_builder.tables.lineage import VariantsLineage
+from miqd_builder.tables.run import open_run
 from miqd_builder.tables.schema import table_path
 
 VARIANTS = "variants/*.parquet"
@@ -117,6 +121,44 @@ def test_migration_that_was_interrupted_goes_on(out: Path, monkeypatch: pytest.M
     assert [read_candidates(folder, part) for part in range(2)] == stored
 
 
+def to_layout_2(out: Path, measure: str) -> None:
+    """Rewrite a run folder as layout 2 was: a measure as a column of variants."""
+    folder = RunFolder(str(out))
+    for part, name in enumerate(folder.list(VARIANTS)):
+        footer = read_footer(folder, name)
+        assert footer is not None and isinstance(footer.lineage, VariantsLineage)
+        values = read_part(folder, table_path("measures", part, measure=measure))["value"]
+        lineage = replace(footer.lineage, full_reference=(measure,))
+        write_part(folder, name, read_part(folder, name).append_column(measure, values), lineage)
+    shutil.rmtree(out / "measures")
+    content = json.loads((out / "run.json").read_text()) | {KEY: BLANK, "full_reference": [measure], "schema_version": 2}
+    content["commands"] = [one for one in content["commands"] if one["command"] != "measure"]
+    for command in content["commands"]:
+        command["config"]["full_reference"] = [measure]
+    (out / "run.json").write_bytes(seal(json.dumps(content, indent=1).encode()))
+
+
+def test_columns_of_layout_2_become_measures(miqd, run_file: Path, out: Path) -> None:
+    assert miqd("measure", "--out", out, "--measures", "ssim").code == 0
+    before, values = contents(out), open_run(out).measures(["ssim"])
+    assert values["ssim"].null_count == 0 and values.num_rows > 10
+    to_layout_2(out, "ssim")
+    assert contents(out) != before
+    assert open_run(out).image("scene_0", "darkness_5").shape == (48, 64, 3)
+    result = miqd("degrade", "--run", run_file)
+    assert result.code == 0 and "0 to render" in result.out
+    assert open_run(out).measures(["ssim"]).equals(values) and contents(out) == before
+    assert problems(out) == {} and "full_reference" not in json.loads((out / "run.json").read_text())
+    again = miqd("measure", "--out", out, "--measures", "ssim")
+    assert again.code == 0 and f"ssim: {values.num_rows} images to measure" in again.out, "its code may be another one"
+    assert open_run(out).measures(["ssim"]).equals(values)
+
+
+def test_the_field_of_earlier_run_files_says_what_to_do_now(miqd, run_file: Path) -> None:
+    result = miqd("degrade", "--run", run_file, "--set", "full_reference=[ssim]")
+    assert result.code == 1 and "miqd measure --measures ssim" in result.err and result.err.count("\n") == 1
+
+
 def test_commands_of_layout_1(tmp_path: Path) -> None:
     fields = {"seed": 3, "images": "none", "roi": "saliency", "degradations": ["fog_1"], "parts": [["a"]]}
     stages = {"degrade": {"seed": 3}, "label det": {"out": "x"}, "import ins": {"format": "miqd"}}
@@ -132,7 +174,7 @@ def test_commands_of_layout_1(tmp_path: Path) -> None:
 
 
 def test_a_later_layout_is_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text(json.dumps({"schema_version": 3}))
-    with pytest.raises(StoreError, match=r"has schema version 3, this code writes 2: .*the version that wrote it\.") as error:
+    (tmp_path / "run.json").write_text(json.dumps({"schema_version": 4}))
+    with pytest.raises(StoreError, match=r"has schema version 4, this code writes 3: .*the version that wrote it\.") as error:
         RunRecord.load(RunFolder(str(tmp_path)))
     assert "\n" not in str(error.value)
