@@ -25,9 +25,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small models, write a report (under 6 minutes)
 	$(BIN)/miqd label --task all --run pipelines/demo.yaml
+	$(BIN)/miqd measure --run pipelines/demo.yaml --measures psnr,ssim
+	$(BIN)/miqd benchmark --run pipelines/demo.yaml --filtering
 	$(BIN)/miqd audit --run pipelines/demo.yaml
 	@echo
-	@echo "Look at    runs/demo/report/index.html, runs/demo/images/ and runs/demo/labels/ (Parquet)"
+	@echo "Look at    runs/demo/report/index.html (and benchmark.html), runs/demo/images/ and runs/demo/labels/ (Parquet)"
 	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR'"
 
 demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)

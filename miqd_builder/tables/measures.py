@@ -13,6 +13,8 @@ from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.schema import MEASURES, table_path
 
 KEYS = MEASURES.names[:2]
+MOVED = "column of variants"
+"""In the place of a measure's content hash: its values were a column of ``variants`` in an earlier layout of the run folder."""
 
 
 def measured(folder: RunFolder) -> list[str]:

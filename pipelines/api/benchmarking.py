@@ -20,7 +20,7 @@ class Benchmarked:
     """What ``benchmark`` found.
 
     Attributes:
-        report: path or url of the page that it wrote; ``benchmark.json`` is beside it.
+        report: path or url of the page that it wrote; ``benchmark.md`` and ``benchmark.json`` are beside it.
         tasks: the figures, by task, see :class:`miqd_builder.benchmarking.report.TaskBenchmark`.
         filtering: the filtering curves, if they were asked for, see :class:`miqd_builder.benchmarking.filtering.Filtering`.
         figures: paths or urls of the figures of the filtering curves.
@@ -46,7 +46,7 @@ def benchmark(
     run: str | Path | None = None,
     settings: Settings = None,
 ) -> Benchmarked:
-    """Say what measures of image quality know about the labels, and write ``report/benchmark.md`` and ``.json``.
+    """Say what measures of image quality know about the labels, and write ``report/benchmark.html``, ``.md``, ``.json``.
 
     docs/benchmark.md defines every figure. PSNR needs no table; ``degradation_mean``, which looks at no picture, is always in.
 
@@ -77,18 +77,18 @@ def benchmark(
         [('psnr', 10), ('degradation_mean', 10)]
     """
     from miqd_builder.benchmarking.filtering import filter_task
-    from miqd_builder.benchmarking.filtering_report import write_filtering
-    from miqd_builder.benchmarking.report import MARKDOWN, write_benchmark
+    from miqd_builder.benchmarking.filtering_report import filtering_page, write_filtering
+    from miqd_builder.benchmarking.report import HTML, write_benchmark
     from miqd_builder.benchmarking.run import Selection, benchmark_table, task_tables
 
     url = run_folder(out, run=run, task=task, settings=settings)
     folder = RunFolder(url)
     selection = Selection([measures] if isinstance(measures, str) else measures, split, split_seed)
-    found, curves, figures = [], list["Filtering"](), list[str]()
+    found, curves = [], list["Filtering"]()
     for table in task_tables(folder, [task] if task else None, selection):
         found.append(benchmark_table(folder, table, selection, resamples=resamples, seed=seed))
         curves += filter_task(folder, table) if filtering else []
-    write_benchmark(folder, found)
-    if filtering:
-        figures = [f"{url}/{name}" for name in write_filtering(folder, curves)]
-    return Benchmarked(f"{url}/{MARKDOWN}", {one.task: one for one in found}, tuple(curves), tuple(figures))
+    figures = write_filtering(folder, curves) if filtering else {}
+    write_benchmark(folder, found, filtering_page(curves, figures))
+    paths = tuple(f"{url}/{name}" for name in figures)
+    return Benchmarked(f"{url}/{HTML}", {one.task: one for one in found}, tuple(curves), paths)

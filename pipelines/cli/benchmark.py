@@ -31,7 +31,7 @@ def benchmark(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the records there too.")] = None,
     settings: Settings = None,
 ) -> None:
-    """Compare measures with labels, with intervals, and write report/benchmark.md and benchmark.json."""
+    """Compare measures with labels, with intervals, and write report/benchmark.html, .md and .json."""
     from pipelines import api
     from pipelines.cli import console
     from pipelines.cli.show_benchmark import show_benchmark, show_filtering, write_records

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.measure import Measurement
 from rich.table import Table
 
-from miqd_builder.benchmarking.filtering import RANDOM, Filtering
+from miqd_builder.benchmarking.filtering import Filtering
+from miqd_builder.benchmarking.filtering_report import curve_table
 from miqd_builder.benchmarking.published import NOT_COMPARABLE, paper_value
 from miqd_builder.benchmarking.records import BenchmarkRecord
 from miqd_builder.benchmarking.report import TaskBenchmark, interval, number, to_json
@@ -42,14 +43,12 @@ def show_filtering(found: Sequence[Filtering], figures: Sequence[str]) -> None:
         return
     for task, label in dict.fromkeys((one.task, one.label) for one in found):
         curves = [one for one in found if (one.task, one.label) == (task, label)]
-        last = len(curves[0].curves.shares) - 1
-        shown = [*range(0, last, 4), last]
+        means = curve_table(curves)
         table = Table(title=f"{task}: mean of the models, {label}, by share left out", title_justify="left", box=None)
-        for column in ("measure", *(f"{share:.1f}" for share in curves[0].curves.shares[shown]), "area"):
+        for column in means.head:
             table.add_column(column, justify="left" if column == "measure" else "right")
-        table.add_row(RANDOM, *[number(curves[0].mean_random)] * len(shown), "-")
-        for one in curves:
-            table.add_row(one.measure, *map(number, one.mean[shown]), number(one.mean_area, 4))
+        for row in means.rows:
+            table.add_row(*row)
         _print(table)
     for figure in figures:
         out.print(f"Figure       {figure}", markup=False)

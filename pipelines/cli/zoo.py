@@ -12,6 +12,7 @@ from pipelines.cli.options import QUARANTINED, WRONG_USE, TaskOption, ZooFiles
 if TYPE_CHECKING:
     from miqd_builder.zoo.catalog import Catalog
     from miqd_builder.zoo.entry import ModelEntry
+    from miqd_builder.zoo.weights.fetch import RemoteFile
 
 app = typer.Typer(help="List the models, fetch their weights and check them.", no_args_is_help=True)
 
@@ -57,17 +58,14 @@ def zoo_fetch(
     """Download checkpoints into the cache folder (MIQD_CACHE), resuming interrupted downloads.
 
     roi_dino is the name of the weights that roi.kind dino needs; u2net, isnet-general-use and birefnet are networks of
-    roi.kind salient (model_zoo_configs/roi.yaml).
+    roi.kind salient (model_zoo_configs/roi.yaml). The name of a measure, such as lpips_alex or niqe, stands for its weights.
     """
-    from miqd_builder.roi import DINO
-    from miqd_builder.roi.salient_models import shipped_networks
-    from miqd_builder.zoo.weights.cache import WithCheckpoint
     from miqd_builder.zoo.weights.fetch import fetch, remote_files
     from pipelines.cli import show_zoo as zoo_console
 
-    of_rois: dict[str, WithCheckpoint] = {DINO.name: DINO, **shipped_networks()}
-    entries = [] if pattern in of_rois else _entries(pattern, task, zoo, family=family, license=license)
-    files = remote_files([of_rois[pattern]] if pattern in of_rois else entries)
+    others = _files_of_others(pattern)
+    entries = [] if others is not None else _entries(pattern, task, zoo, family=family, license=license)
+    files = remote_files(entries) if others is None else others
     if dry_run:
         zoo_console.show_fetch_plan(files)
         return
@@ -110,6 +108,27 @@ def zoo_verify(
         failed = zoo_checks.verify_models(entries)
     if failed:
         raise typer.Exit(WRONG_USE)
+
+
+def _files_of_others(name: str) -> list[RemoteFile] | None:
+    """The files of a network for ROI masks or of a measure; None if the name is of neither."""
+    from miqd_builder.measures import MEASURES, list_measures
+    from miqd_builder.measures.weights import remote_weights, verified_weights, weight_files
+    from miqd_builder.roi import DINO
+    from miqd_builder.roi.salient_models import shipped_networks
+    from miqd_builder.zoo.weights.cache import WithCheckpoint
+    from miqd_builder.zoo.weights.fetch import remote_files
+
+    networks: dict[str, WithCheckpoint] = {DINO.name: DINO, **shipped_networks()}
+    if name in networks:
+        return remote_files([networks[name]])
+    if name not in (*list_measures(), *weight_files()):
+        return None
+    weights = MEASURES[name].weights if name in list_measures() else (name,)
+    files = remote_weights(weights)
+    for weight in set(weights) - {one for file in files for one in file.names}:
+        verified_weights(weight)  # it is on disk, or the error says where to get it
+    return files
 
 
 def _catalog(zoo: list[Path] | None) -> Catalog:

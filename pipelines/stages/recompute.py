@@ -8,24 +8,39 @@ import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from miqd_builder.config import RunConfig
-from miqd_builder.errors import StoreError
+from miqd_builder.errors import ConfigError, StoreError
 from miqd_builder.labeling.recipes import get_recipe
+from miqd_builder.measures import MEASURES
+from miqd_builder.measures.content_hash import measure_code, measure_hash
 from miqd_builder.store.differences import difference
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.quarantine import read_failures
 from miqd_builder.store.record import NAME, RunRecord
 from miqd_builder.store.verification import Checked
-from miqd_builder.tables.lineage import LabelsLineage
+from miqd_builder.tables.lineage import LabelsLineage, MeasuresLineage
+from miqd_builder.tables.measures import MOVED, measured
 from miqd_builder.tables.schema import table_path
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, open_context, open_zoo
+from pipelines.plan_measure import measures_lineage
 from pipelines.progress.bar import progress
 from pipelines.stages.degrade import degrade_part
-from pipelines.stages.items import DegradePart, LabelPart, PlannedModel, PlannedRecipe, RespondPart, ScorePart
+from pipelines.stages.items import (
+    DegradePart,
+    LabelPart,
+    MeasurePart,
+    PlannedMeasure,
+    PlannedModel,
+    PlannedRecipe,
+    RespondPart,
+    ScorePart,
+)
+from pipelines.stages.measure import measure_part
 from pipelines.stages.model_part import responses_lineage
 from pipelines.stages.model_weights import stated_weights
 from pipelines.stages.respond import respond_part
@@ -75,6 +90,7 @@ def recompute(folder: RunFolder, fraction: float, seed: int) -> Iterator[Checked
                 for task, config in configs.items():
                     if task is not None:
                         yield from _Again(folder, record, config, scratch, part).task(task)
+                yield from _Again(folder, record, first, scratch, part).measures()
             report(len(record.parts[part]))
 
 
@@ -132,6 +148,28 @@ class _Again:
             labels = labels_lineage(context, footer_of, task, part, names, weights, rules)
             label_part(LabelPart(run=run, part=part, task=task, recipe=recipe, lineage=labels), _silent)
             yield from self._compare(table_path("labels", self.part, task=task))
+
+    def measures(self) -> Iterator[Checked]:
+        """Make the measures that are stored, but for predictions of quality models and what was moved out of ``variants``."""
+        context, planned = self._context(), []
+        ran = self.record.command("measure")
+        own = tuple(Path(file) for file in (ran.hashes.get("own_weights", {}) if ran is not None else {}))
+        for name in measured(self.stored):
+            path = table_path("measures", self.part, measure=name)
+            footer = read_footer(self.stored, path)
+            lineage = footer.lineage if footer is not None else None
+            if name not in MEASURES.names() or not isinstance(lineage, MeasuresLineage) or lineage.measure == MOVED:
+                continue
+            try:
+                wanted = measures_lineage(context, self.part, name, measure_hash(name, own))
+            except ConfigError as error:
+                yield path, f"can't be computed again: {error}"
+                continue
+            planned.append(PlannedMeasure(wanted, measure_code(name), own))
+        if planned:
+            measure_part(MeasurePart(run=context.planned, part=self.part, planned=tuple(planned)), _silent)
+        for one in planned:
+            yield from self._compare(table_path("measures", self.part, measure=one.lineage.name))
 
     def _context(self) -> Context:
         config = self.config.model_copy(

@@ -14,6 +14,7 @@ import pytest
 import miqd_builder as mb
 from miqd_builder.benchmarking.figures import figure
 from miqd_builder.benchmarking.filtering import OUTCOMES, Filtering
+from miqd_builder.benchmarking.pages import Figure, Heading, Items, Paragraph, Table, to_html, to_markdown
 from miqd_builder.correlation.filtering import filtering_curves
 from miqd_builder.tables.schema import SCORE_COLUMNS
 from tests.auditing.conftest import write_labels
@@ -103,11 +104,21 @@ def test_the_command_writes_numbers_and_figures(toy_run: Path, miqd: Callable[..
     figures = sorted(path.name for path in (toy_run / "report").glob("*.svg"))
     assert figures == ["filtering_det_accuracy_psnr.svg", "filtering_det_consistency_psnr.svg"]
     assert "by share left out" in done.out and figures[0] in done.out and "…" not in done.out
+    page = (toy_run / "report/benchmark.html").read_text()
+    assert page.count("<svg ") == 2 and "Filtering curves" in page
     drawn = ET.parse(toy_run / "report" / figures[0]).getroot()
     curves = [line.get("points", "").split() for line in drawn.iter(f"{SVG}polyline")]
     assert len(curves) == 4 + 4 and all(len(points) == 15 for points in curves)
     words = [text.text for text in drawn.iter(f"{SVG}text")]
     assert {"oracle", "random", "degradation_mean", "mean AP75 of an image against the ground truth"} <= set(words)
+
+
+def test_pages_hold_the_figures_and_escape_names() -> None:
+    blocks = [Heading(2, "<b>"), Table(["a|b"], [["<i>"]]), Items(["&"]), Figure("<svg></svg>", "f.svg"), Paragraph("x < y")]
+    html = to_html("<title>", blocks)
+    assert "<h2>&lt;b&gt;</h2>" in html and "<td>&lt;i&gt;</td>" in html and "<li>&amp;</li>" in html
+    assert "<svg></svg>" in html and "<title>&lt;title&gt;</title>" in html and "x &lt; y" in html
+    assert to_markdown(blocks) == "## <b>\n\n| a\\|b |\n| --- |\n| <i> |\n\n- &\n\n![f.svg](f.svg)\n\nx < y\n"
 
 
 def test_names_are_never_markup() -> None:

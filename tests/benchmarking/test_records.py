@@ -158,6 +158,11 @@ def test_the_report_holds_the_records(
     page = (toy_run / "report/benchmark.md").read_text()
     assert f"| psnr | {row['n']} | {row['dropped']} | {row['srcc']:.3f} [" in page and "| 0.3176 |" in page
     assert f"{row['srcc']:.4f}" in done.out and "odd has no record: more is taken as better." in done.out
+    shown = (toy_run / "report/benchmark.html").read_text()
+    cells = f"<td>psnr</td><td>{row['n']}</td><td>{row['dropped']}</td><td>{row['srcc']:.3f} ["
+    assert cells in shown and "<td>RA-MIQA</td>" in shown and "<script" not in shown
+    assert miqd("audit", "--out", toy_run, "--task", "det").code == 0
+    assert '<a href="benchmark.html">' in (toy_run / "report/index.html").read_text()
     assert "RA-MIQA" in page and "Too small" in page and "Not comparable" in done.out
 
 

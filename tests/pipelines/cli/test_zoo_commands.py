@@ -107,6 +107,17 @@ def test_fetch_downloads_what_is_asked_for(miqd, zoo: Path, site: Site) -> None:
     assert again.code == 0 and "0 downloaded (0 bytes), 2 there before" in again.out and len(site.requests) == 2
 
 
+@pytest.mark.parametrize(("name", "file"), [("lpips_alex", "alexnet-owt-7be5be79.pth"), ("vgg16", "vgg16-397923af.pth")])
+def test_fetch_knows_the_weights_of_measures(miqd, site: Site, name: str, file: str) -> None:
+    result = miqd("zoo", "fetch", name, "--dry-run")
+    assert result.code == 0 and len(result.out.splitlines()) == 1 and f"/{file} -> " in result.out
+
+
+def test_fetch_says_which_weights_have_no_address(miqd, site: Site) -> None:
+    result = miqd("zoo", "fetch", "hyperiqa")
+    assert result.code == 1 and "have no known sha256, so they are not fetched" in result.err
+
+
 def test_fetch_names_every_failure_and_keeps_the_rest(miqd, zoo: Path, site: Site, tmp_path: Path) -> None:
     site.files["/resnet18.pth"] = b"another file"
     del site.files["/yolo11n.pth"]

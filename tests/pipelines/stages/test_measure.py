@@ -176,7 +176,9 @@ def test_bad_input_is_one_line(miqd: Miqd, run: Path, tmp_path: Path, monkeypatc
     assert "Did you mean 'ssim'" in error("--out", tmp_path / "out", "--measures", "psnr,sim")
     assert "Give --measures one or several of psnr, ssim" in error("--out", tmp_path / "out")
     text = error("--out", tmp_path / "out", "--measures", "psnr,lpips_vgg")
-    assert "'vgg16' are not on disk: download https://" in text and str(tmp_path / "cache") in text
+    assert (
+        "'vgg16' are not on disk: run 'miqd zoo fetch vgg16', or download https://" in text and str(tmp_path / "cache") in text
+    )
     for file in (tmp_path / "out/variants").glob("*"):
         file.unlink()
     assert "holds no degraded images to measure" in error("--out", tmp_path / "out", "--measures", "psnr")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from PIL import Image
 
 from miqd_builder.store.folder import RunFolder
@@ -79,6 +80,38 @@ def test_a_run_of_degrade_alone(miqd, run: Path, tmp_path: Path) -> None:
     miqd("degrade", "--run", run)
     result = miqd("verify", "--out", tmp_path / "out", "--recompute", 1)
     assert result.code == 0 and "compared 4 files, 0 with problems" in result.out
+
+
+def test_measures_are_computed_again(miqd, run: Path, tmp_path: Path) -> None:
+    miqd("degrade", "--run", run)
+    assert miqd("measure", "--out", tmp_path / "out", "--measures", "psnr,gmsd").code == 0
+    result = miqd("verify", "--out", tmp_path / "out", "--recompute", 1)
+    assert result.code == 0 and "compared 8 files, 0 with problems" in result.out
+    name = "measures/measure=gmsd/part-00001.parquet"
+    values = read_part(RunFolder(str(tmp_path / "out")), name)["value"].to_pylist()
+    replace_column(tmp_path / "out", name, "value", [values[0] + 0.1, *values[1:]])
+    result = miqd("verify", "--out", tmp_path / "out", "--recompute", 1)
+    assert result.code == 2 and f"{name} differs in value when made again, in 1 of" in result.out
+
+
+def test_measures_whose_weights_are_gone_are_named(miqd, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIQD_CACHE", str(tmp_path / "cache"))
+    miqd("degrade", "--run", run)
+    weights, rng = tmp_path / "niqe.npz", np.random.default_rng(0)
+    root = rng.normal(size=(36, 36))
+    np.savez(
+        weights, mu_pris_param=rng.normal(size=(1, 36)), cov_pris_param=root @ root.T, gaussian_window=np.ones((7, 7)) / 49
+    )
+    own, sha256 = tmp_path / "own.yaml", hashlib.sha256(weights.read_bytes()).hexdigest()
+    place = {"path": str(weights), "sha256": sha256}
+    own.write_text(yaml.safe_dump({"weights": [{"name": "niqe", "licence": "mine", "places": [place]}]}))
+    assert miqd("measure", "--out", tmp_path / "out", "--measures", "niqe", "--own-weights", own).code == 0
+    command = json.loads((tmp_path / "out/run.json").read_text())["commands"][-1]
+    assert command["hashes"]["own_weights"] == {str(own): hashlib.sha256(own.read_bytes()).hexdigest()}
+    assert miqd("verify", "--out", tmp_path / "out", "--recompute", 1).code == 0
+    weights.unlink()
+    result = miqd("verify", "--out", tmp_path / "out", "--recompute", 1)
+    assert result.code == 2 and "can't be computed again: Weights 'niqe' are not on disk" in " ".join(result.out.split())
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.5])
