@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 import degradations
 from miqd_builder.measures import create_measure
-from miqd_builder.sources.images import read_image
+from miqd_builder.sources.images import decode_image
 
 Pixels = NDArray[np.uint8]
 
 REFERENCES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "psnr": piq.psnr,
+    "psnr": lambda x, y: piq.psnr(x.double(), y.double()),
     "ssim": lambda x, y: piq.ssim(x, y, data_range=1.0, downsample=False),
     "ms_ssim": piq.multi_scale_ssim,
     "vsi": piq.vsi,
@@ -47,7 +47,7 @@ def main() -> None:
     measures = {name: create_measure(name) for name in REFERENCES}
     worst, count = dict.fromkeys(REFERENCES, 0.0), 0
     for file in sorted(asked.folder.iterdir())[: asked.photographs]:
-        image = read_image(file)
+        image = decode_image(file.read_bytes(), file.name)
         mask = np.zeros(image.shape[:2], np.uint8)
         mask[len(mask) // 4 : -len(mask) // 4, mask.shape[1] // 4 : -mask.shape[1] // 4] = 255
         variants = [v.pixels for v in degradations.render(image, mask, source_id=file.stem, names=names)]
