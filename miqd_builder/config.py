@@ -50,6 +50,7 @@ class RunConfig(BaseModel):
     worker_timeout: PositiveFloat = Field(WORKER_TIMEOUT, description="Seconds to wait for a worker while there is none.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the networks, where their back end knows it.")
+    engine: Literal["torch", "onnxruntime"] = Field("torch", description="What runs the networks on a CPU, where supported.")
     limit: PositiveInt | None = None
 
     @field_validator("source")

@@ -32,6 +32,7 @@ class Backend:
         install: the command that installs it.
         environment: variables that it reads when it is imported, set unless the user has set them.
         bfloat16: whether its adapter can run the network, or the part that extracts features, in bfloat16.
+        onnxruntime: whether its adapter can run that part in ONNX Runtime.
     """
 
     module: str
@@ -42,6 +43,7 @@ class Backend:
     install: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     bfloat16: bool = False
+    onnxruntime: bool = False
 
     @property
     def missing(self) -> bool:
@@ -68,6 +70,7 @@ BACKENDS: Registry[Backend] = Registry(
             package="mmpretrain",
             install="pip install onedl-mmpretrain",
             bfloat16=True,
+            onnxruntime=True,
         ),
         "mmdet": Backend(
             f"{_ADAPTERS}.mmdet_detector",
@@ -77,6 +80,7 @@ BACKENDS: Registry[Backend] = Registry(
             package="mmdet",
             install="pip install onedl-mmdetection",
             bfloat16=True,
+            onnxruntime=True,
         ),
         "mmseg": Backend(
             f"{_ADAPTERS}.mmseg_segmenter",
@@ -94,6 +98,7 @@ BACKENDS: Registry[Backend] = Registry(
             package="timm",
             install="pip install timm",
             bfloat16=True,
+            onnxruntime=True,
         ),
         "torchvision": Backend(
             f"{_ADAPTERS}.torchvision_classifier",
@@ -103,6 +108,7 @@ BACKENDS: Registry[Backend] = Registry(
             package="torchvision",
             install="pip install torchvision",
             bfloat16=True,
+            onnxruntime=True,
         ),
         "ultralytics": Backend(
             f"{_ADAPTERS}.ultralytics_detector",
@@ -113,6 +119,7 @@ BACKENDS: Registry[Backend] = Registry(
             install="pip install 'miqd-builder[ultralytics]'",
             # Otherwise it tries the network when it is imported, and installs missing packages.
             environment={"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
+            onnxruntime=True,
         ),
         "python": Backend(f"{_ADAPTERS}.python_callable", TASKS, "target", ("arch_kwargs",)),
     },

@@ -15,12 +15,18 @@ from miqd_builder.zoo.entry import ModelEntry
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
+    from miqd_builder.zoo.adapters.engine import Engine
     from miqd_builder.zoo.adapters.precision import Precision
 
 
 def precision_of(entry: ModelEntry, wanted: Precision) -> Precision:
     """Return the precision that a model runs in: the wanted one, or float32 where its back end knows nothing else."""
     return wanted if backend_of(entry.backend).bfloat16 else "float32"
+
+
+def engine_of(entry: ModelEntry, wanted: Engine) -> Engine:
+    """Return the engine that runs a model: the wanted one, or torch where its back end knows nothing else."""
+    return wanted if backend_of(entry.backend).onnxruntime else "torch"
 
 
 def build(
@@ -31,6 +37,7 @@ def build(
     category_ids: Sequence[int] | None = None,
     random_weights: bool = False,
     precision: Precision = "float32",
+    engine: Engine = "torch",
     expected: str | None = None,
 ) -> Adapter:
     """Build the model of a zoo entry and load its checkpoint.
@@ -43,6 +50,7 @@ def build(
             stands for COCO's 80 where the model has 80 classes, else for 1, 2, ... Classifiers don't use them.
         random_weights: keep random weights, the same at every build, instead of loading the checkpoint (to check the build).
         precision: of the network, where the back end knows it (see :func:`precision_of`).
+        engine: what runs the network, where the back end knows it (see :func:`engine_of`).
         expected: the entry's content hash when the run was planned; a model of other code or files is refused.
 
     Raises:
@@ -61,7 +69,10 @@ def build(
     _check_device(device)
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be 1 or more, got {batch_size}.")
-    options = BuildOptions(device, batch_size, category_ids, random_weights, precision_of(entry, precision))
+    if engine != "torch" and (precision != "float32" or not device.startswith("cpu")):
+        raise ConfigError(f"engine {engine} is for float32 on a CPU: got precision {precision}, device {device}.")
+    reduced, runs = precision_of(entry, precision), engine_of(entry, engine)
+    options = BuildOptions(device, batch_size, category_ids, random_weights, reduced, runs)
     if expected is not None:
         check_entry(entry, expected)
     with torch.random.fork_rng():

@@ -12,6 +12,7 @@ from miqd_builder.zoo.catalog import Catalog, load_zoo, shipped_zoo
 
 if TYPE_CHECKING:
     from miqd_builder.zoo.adapters.base import Adapter
+    from miqd_builder.zoo.adapters.engine import Engine
     from miqd_builder.zoo.adapters.precision import Precision
 
 ZooFiles = str | Path | Sequence[str | Path] | None
@@ -45,6 +46,7 @@ def create_model(
     batch_size: int | None = None,
     category_ids: Sequence[int] | None = None,
     precision: Precision = "float32",
+    engine: Engine = "torch",
     random_weights: bool = False,
 ) -> Adapter:
     """Build a model of the zoo and load its checkpoint; nothing is downloaded (``miqd zoo fetch NAME`` does that).
@@ -57,6 +59,7 @@ def create_model(
         batch_size: images prepared together; predictions don't depend on it. By default the back end's choice.
         category_ids: of the annotations' categories, rising; by default COCO's for a model of 80 classes, else 1, 2, ...
         precision: of the network, ``float32`` or ``bfloat16``, where the back end knows it.
+        engine: what runs the network on a CPU, ``torch`` or ``onnxruntime``, where the back end knows it.
         random_weights: keep random weights, the same at every call, instead of loading the checkpoint.
 
     Returns:
@@ -91,6 +94,7 @@ def create_model(
         category_ids=category_ids,
         random_weights=random_weights,
         precision=precision,
+        engine=engine,
     )
 
 

@@ -51,6 +51,7 @@ class RunFields(TypedDict, total=False):
         worker_timeout: seconds to wait for a worker while there is none.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: of the networks: ``float32`` or ``bfloat16``.
+        engine: what runs the networks on a CPU: ``torch`` or ``onnxruntime``.
         limit: take the first source images only, so many.
     """
 
@@ -72,6 +73,7 @@ class RunFields(TypedDict, total=False):
     worker_timeout: float | None
     device: str | None
     precision: str | None
+    engine: str | None
     limit: int | None
 
 

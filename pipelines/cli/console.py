@@ -10,7 +10,7 @@ from rich.table import Table
 
 from miqd_builder.auditing import statistics
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.zoo.build import precision_of
+from miqd_builder.zoo.build import engine_of, precision_of
 from pipelines.cli.terminal import out
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _show_models_of(plan: LabelPlan) -> None:
     for entry in plan.entries:
         parts = plan.respond[entry.name]
         done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
-        how = entry.backend if config.precision == "float32" else f"{entry.backend}, {precision_of(entry, config.precision)}"
+        settings = (precision_of(entry, config.precision), engine_of(entry, config.engine))
+        how = ", ".join([entry.backend, *(one for one in settings if one not in ("float32", "torch"))])
         out.print(f"Model        {entry.name} ({how}): {plan.inferences_in(parts)} inferences to run ({done})")
     out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
 

@@ -80,6 +80,7 @@ def run_fields(photographs: Path, data: DataSet, group: int, work: Path) -> dict
         "source": source,
         "degradations": degradations_of(group),
         "images": "none",
+        "engine": "onnxruntime",
         "zoo": [str(photographs / name) for name in ("zoo.yaml", "zoo_lite.yaml")],
         "models": list(CLASSIFIERS) if data.tasks == ("cls",) else ["yolo*"],
         "sources_per_part": 4,

@@ -17,7 +17,7 @@ from miqd_builder.tables.lineage import ResponsesLineage, short_hash
 from miqd_builder.tables.responses import Prediction, responses_table
 from miqd_builder.tables.schema import ORIGINAL, table_path
 from miqd_builder.tasks import Task
-from miqd_builder.zoo.build import build, precision_of
+from miqd_builder.zoo.build import build, engine_of, precision_of
 from miqd_builder.zoo.entry import ModelEntry
 from pipelines.context import Context, reusable_rows
 from pipelines.stages.degrade import FATAL, PartResult
@@ -57,16 +57,17 @@ def _source_hash(context: Context, task: Task, source: SourceImage) -> str:
 
 
 def model_hash(context: Context, task: Task, entry: ModelEntry) -> str:
-    """Hash of the model, of the meaning of its classes, and of its precision."""
+    """Hash of the model, of the meaning of its classes, of its precision and of its engine."""
     return context.once(("model", task, entry.name), lambda: _model_hash(context, task, entry))
 
 
 def _model_hash(context: Context, task: Task, entry: ModelEntry) -> str:
     categories = "" if task == "cls" else str(context.sources.category_ids)
-    # Full precision adds nothing, so that hashes from before the setting existed stay the same.
+    # Full precision and PyTorch add nothing, so that hashes from before the settings existed stay the same.
     precision = precision_of(entry, context.config.precision)
-    reduced = () if precision == "float32" else (precision,)
-    return short_hash(context.entry_hash(entry), categories, *reduced)
+    engine = engine_of(entry, context.config.engine)
+    others = [setting for setting in (precision, engine) if setting not in ("float32", "torch")]
+    return short_hash(context.entry_hash(entry), categories, *others)
 
 
 def responses_footer(context: Context, task: Task, part: int, entry: ModelEntry) -> Footer | None:
@@ -191,7 +192,9 @@ class ModelPart:
                 row_of.setdefault(key, row)
         table = table.take(pa.array([row_of[key] for key in self.order if key in row_of], pa.int64()))
         complete = table.num_rows == len(self.order)
-        extra = {"precision": precision_of(self.entry, self.context.config.precision)}
+        engine = engine_of(self.entry, self.context.config.engine)
+        extra: dict[str, str] = {"precision": precision_of(self.entry, self.context.config.precision)}
+        extra |= {"engine": engine} if engine != "torch" else {}
         write_part(self.context.folder, self.name, table, self.lineage, complete=complete, extra=extra)
 
 
@@ -231,6 +234,7 @@ def _adapter(context: Context, planned: PlannedModel) -> Adapter:
             device=device,
             category_ids=context.sources.category_ids,
             precision=context.config.precision,
+            engine=context.config.engine,
             expected=planned.entry_hash,
         )
     return _adapters[key]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from miqd_builder.responses import Response
+from miqd_builder.zoo.adapters.engine import Engine, use_onnxruntime
 from miqd_builder.zoo.adapters.precision import Precision, use_bfloat16
 from miqd_builder.zoo.adapters.stopwatch import Stopwatch
 from miqd_builder.zoo.entry import ModelEntry
@@ -56,6 +57,7 @@ class BuildOptions:
         category_ids: ids of the annotations' categories, ascending; None is COCO's for 80 classes, else 1, 2, ...
         random_weights: keep reproducible random weights instead of loading the checkpoint (for checks of the build).
         precision: of the network; back ends that know float32 only never see another one.
+        engine: what runs the network; back ends that know torch only never see another one.
     """
 
     device: str = "cpu"
@@ -63,6 +65,7 @@ class BuildOptions:
     category_ids: Sequence[int] | None = None
     random_weights: bool = False
     precision: Precision = "float32"
+    engine: Engine = "torch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class BatchedAdapter(Adapter):
     size, halved for images of a size for which the memory runs out.
 
     Attributes:
-        features: the network's method that may run in bfloat16 (see :func:`~miqd_builder.zoo.adapters.precision.use_bfloat16`).
+        features: the network's method that may run in bfloat16 (:func:`~miqd_builder.zoo.adapters.precision.use_bfloat16`) or
+            in ONNX Runtime (:func:`~miqd_builder.zoo.adapters.engine.use_onnxruntime`).
     """
 
     cpu_group: ClassVar[int] = 1
@@ -101,11 +105,13 @@ class BatchedAdapter(Adapter):
         else:
             self.batch_size = self._group = options.batch_size or self.gpu_batch
         self._group_of: dict[Hashable, int] = {}
-        self._precision = options.precision
+        self._precision, self._engine = options.precision, options.engine
 
     def ready(self, network: nn.Module) -> Any:
-        """Return the network in evaluation mode, on the device and in the precision that were asked for."""
+        """Return the network in evaluation mode, on the device, in the precision and in the engine that were asked for."""
         network = network.eval().to(self.device)
+        if self._engine == "onnxruntime":
+            use_onnxruntime(network, self.features, self.entry.name)
         if self._precision == "bfloat16":
             use_bfloat16(network, self.features, self.device)
         return network

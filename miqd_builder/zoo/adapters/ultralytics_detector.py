@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from ultralytics.data.augment import LetterBox
 from ultralytics.nn import tasks
@@ -19,6 +19,7 @@ from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import MAX_DETECTIONS, Detections, Response
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
 from miqd_builder.zoo.adapters.categories import category_ids_of
+from miqd_builder.zoo.adapters.engine import OnnxMethod
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.weights.loading import load_weights
 
@@ -83,6 +84,7 @@ class UltralyticsDetector(BatchedAdapter):
         self.num_classes = len(category_ids)
         self._category_ids = category_ids
         self.model = network.eval().fuse(verbose=False).to(self.device)
+        self._features = OnnxMethod(self.model, self._trunk, entry.name) if options.engine == "onnxruntime" else None
         self._letterbox: Any = LetterBox(INPUT_SIZE, auto=True, stride=int(network.stride.max()))
 
     def prepare(self, image: RGBImage) -> Prepared:
@@ -93,7 +95,7 @@ class UltralyticsDetector(BatchedAdapter):
     def infer(self, items: Sequence[Prepared]) -> list[Response]:
         """Return the detections in each item, in pixels of the original image."""
         inputs = torch.stack([item.inputs for item in items]).to(self.device).float() / 255
-        raw = self.model(inputs)
+        raw = self.model(inputs) if self._features is None else self.model.model[-1](list(self._features(inputs)))
         predictions, prototypes = self._split(raw)
         kept = nms.non_max_suppression(
             predictions,
@@ -108,6 +110,20 @@ class UltralyticsDetector(BatchedAdapter):
             self._detections(rows, None if prototypes is None else prototypes[index], items[index].context, inputs.shape[2:])
             for index, rows in enumerate(kept)
         ]
+
+    def _trunk(self, inputs: Tensor) -> list[Tensor]:
+        """Everything before the head, as ``BaseModel.predict`` runs it: layers that take the outputs of earlier ones."""
+        *layers, head = self.model.model
+        outputs: list[Tensor] = []
+        current: Any = inputs
+        for layer in layers:
+            if layer.f != -1:
+                origins = [layer.f] if isinstance(layer.f, int) else layer.f
+                taken = [current if origin == -1 else outputs[origin] for origin in origins]
+                current = taken[0] if isinstance(layer.f, int) else taken
+            current = layer(current)
+            outputs.append(current)
+        return [outputs[origin] for origin in head.f]
 
     def _split(self, raw: Any) -> tuple[Any, Any]:
         """Predictions and, for a segmenter, the mask prototypes; in evaluation the head puts them first in its output."""
