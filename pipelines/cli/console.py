@@ -58,8 +58,9 @@ def _show_models_of(plan: LabelPlan) -> None:
     for entry in plan.entries:
         parts = plan.respond[entry.name]
         done = f"{len(plan.parts) - len(parts)} of {len(plan.parts)} parts done"
-        settings = (precision_of(entry, config.precision), engine_of(entry, config.engine))
-        how = ", ".join([entry.backend, *(one for one in settings if one not in ("float32", "torch"))])
+        precision = [] if config.precision == "float32" else [precision_of(entry, config.precision)]
+        engine = [] if config.engine == "torch" else [engine_of(entry, config.engine)]
+        how = ", ".join([entry.backend, *precision, *engine])
         out.print(f"Model        {entry.name} ({how}): {plan.inferences_in(parts)} inferences to run ({done})")
     out.print(f"Labels       recipe {config.recipe}, weights {config.weights}, over {len(plan.entries)} models")
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -95,6 +96,24 @@ def test_a_model_joins_a_finished_run(miqd, data: DataSet, tmp_path: Path, monke
     assert [row["consistency"] for row in originals] == [1.0] * IMAGES
     labels = rows(out, f"labels/task={task}/*")
     assert len(labels) == IMAGES * DEGRADATIONS and {row["n_models"] for row in labels} == {2}
+
+
+def test_engine_is_part_of_the_content_hash(miqd, data: DataSet, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    zoo = write_zoo(tmp_path / "zoo.yaml", [timm_model(tmp_path), toy_entry("toy", "cls", "brightness")])
+    run = write_run(tmp_path, data, zoo, degradations=["darkness_1"], weights="uniform")
+    command = ("label", "--task", "cls", "--run", run)
+    assert miqd(*command).code == 0
+    before = rows(tmp_path / "out-cls", "responses/task=cls/model=my_mobilenet/*")
+    other = (*command, "--set", "engine=onnxruntime")
+    plan = miqd(*other, "--dry-run").out
+    assert "my_mobilenet (timm, onnxruntime): 8 inferences to run" in plan and "toy (python, torch): 0 inferences" in plan
+    assert miqd(*other).code == 0
+    after = rows(tmp_path / "out-cls", "responses/task=cls/model=my_mobilenet/*")
+    assert [row["top_ids"] for row in after] == [row["top_ids"] for row in before]
+    np.testing.assert_allclose([r["top_probs"] for r in after], [r["top_probs"] for r in before], atol=1e-5)
+    footer = read_footer(RunFolder(str(tmp_path / "out-cls")), "responses/task=cls/model=my_mobilenet/part-00000.parquet")
+    assert footer is not None and footer.extra == {"precision": "float32", "engine": "onnxruntime"}
 
 
 def test_precision_is_part_of_the_content_hash(miqd, data: DataSet, tmp_path: Path) -> None:
