@@ -2,7 +2,7 @@
 
     python benchmarks/engines.py --zoo FILE [--zoo FILE] --images DIR [--count 24] [NAME ...]
 
-One thread; preprocessing and postprocessing included. Both engines predict the same images, after a first call that isn't counted.
+One thread; preprocessing and postprocessing included. Both engines predict the same images; a first call is not counted.
 """
 
 from __future__ import annotations
