@@ -61,3 +61,7 @@ class QualityNetwork(nn.Module):
     @abstractmethod
     def forward(self, views: Views) -> Prediction:
         """Score a batch of views, whose tensors have a first axis of N images."""
+
+    def published(self) -> nn.Module:
+        """Return the part that published checkpoints hold: their tensors have its names."""
+        return self
