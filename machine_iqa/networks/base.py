@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from machine_iqa.labels import LABELS, Label
 from miqd_builder.tasks import Task
+
+__all__ = ["LABELS", "Label", "Output", "Prediction", "QualityNetwork", "Views"]
 
 Views = dict[str, Tensor]
 """What a network looks at, by name: float32 ``(3, height, width)`` of one image, ``(N, 3, height, width)`` of a batch."""
-
-Label = Literal["consistency", "accuracy", "composite"]
-LABELS: tuple[Label, ...] = get_args(Label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +60,7 @@ class QualityNetwork(nn.Module):
     @abstractmethod
     def forward(self, views: Views) -> Prediction:
         """Score a batch of views, whose tensors have a first axis of N images."""
+
+    def published(self) -> nn.Module:
+        """Return the part that published checkpoints hold: their tensors have its names."""
+        return self

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from machine_iqa.networks.base import QualityNetwork
 from miqd_builder.errors import ConfigError
 from miqd_builder.zoo.weights.checkpoint import StateDict, read_state_dict
 
@@ -18,7 +19,10 @@ CLASSIFIERS = ("head.", "classifier.", "fc.", "conv_head.", "bn2.", "fc_norm.")
 
 
 def load_pretrained(
-    part: nn.Module, file: Path, convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
+    part: nn.Module,
+    file: Path,
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
+    keep: tuple[str, ...] = (),
 ) -> None:
     """Load a backbone in place from a file of the whole pretrained network; half precision becomes the part's own precision.
 
@@ -26,6 +30,7 @@ def load_pretrained(
         part: the backbone, which may lack the classifier and whatever else follows the features.
         file: safetensors or a PyTorch checkpoint, which is read without running any code of it.
         convert: translates the file's names into the part's.
+        keep: beginnings of names in the part whose tensors stay as they are.
 
     Raises:
         ConfigError: the file is missing or damaged, or of another architecture.
@@ -33,7 +38,26 @@ def load_pretrained(
     if not file.is_file():
         raise ConfigError(f"Weights for the backbone not found: {file}")
     state = unwrapped(read_state_dict(file), set(part.state_dict()))
-    load_exactly(part, convert(state) if convert else state, file, may_be_left=CLASSIFIERS)
+    state = convert(state) if convert else state
+    kept = {name: tensor for name, tensor in part.state_dict().items() if keep and name.startswith(keep)}
+    others = {name: tensor for name, tensor in state.items() if not (keep and name.startswith(keep))}
+    load_exactly(part, others | kept, file, may_be_left=CLASSIFIERS)
+
+
+def load_checkpoint(network: QualityNetwork, file: Path) -> None:
+    """Load a published checkpoint, or one of the same form, into a network in place.
+
+    Args:
+        network: what takes it.
+        file: safetensors, or a PyTorch checkpoint with ``state_dict`` and prefixes of wrappers; no code of it runs.
+
+    Raises:
+        ConfigError: the file is damaged, would run code, or is of another architecture or number of outputs.
+    """
+    part = network.published()
+    state = unwrapped(read_state_dict(file), set(part.state_dict()))
+    renamed = {name.replace("classifier.1.", "classifier."): tensor for name, tensor in state.items()}
+    load_exactly(part, renamed if "classifier.weight" in part.state_dict() else state, file)
 
 
 def unwrapped(state: StateDict, expected: set[str]) -> StateDict:

@@ -17,7 +17,13 @@ NETWORKS: Registry[Callable[..., QualityNetwork]] = Registry(
     "network",
     "miqa.networks",
     {
+        "miqa-small": "machine_iqa.networks.miqa_small:MiqaSmall",
         "ra-miqa": "machine_iqa.networks.ra_miqa:RaMiqa",
+        "resnet18": "machine_iqa.networks.backbones:resnet18",
+        "resnet50": "machine_iqa.networks.backbones:resnet50",
+        "efficientnet_b1": "machine_iqa.networks.backbones:efficientnet_b1",
+        "efficientnet_b5": "machine_iqa.networks.backbones:efficientnet_b5",
+        "vit_small_patch16_224": "machine_iqa.networks.backbones:vit_small_patch16_224",
     },
 )
 """Networks by name: functions or classes that take ``outputs`` and keyword options. A package adds one with an entry point."""
