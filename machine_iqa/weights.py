@@ -30,6 +30,7 @@ class ModelRecord(BaseModel):
         licence: of the weights.
         version: of the weights.
         card: the model's card, Markdown.
+        training: how it was made, as :func:`machine_iqa.training.files.record_of` has it; JSON values.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,7 @@ class ModelRecord(BaseModel):
     licence: str
     version: str
     card: str = ""
+    training: dict[str, Any] = Field(default_factory=dict)
 
 
 def save_model(network: QualityNetwork, path: Path, record: ModelRecord, *, half: bool = True) -> None:

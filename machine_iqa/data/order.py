@@ -32,6 +32,7 @@ class BatchOrder(Sampler[list[Item]]):
         images_per_source: images of a source that are together in a batch, at most.
         rank: of this process.
         world: number of processes.
+        multiple_of: leave out the last batches of an epoch beyond a multiple of this, unless there are fewer.
     """
 
     def __init__(
@@ -46,11 +47,12 @@ class BatchOrder(Sampler[list[Item]]):
         images_per_source: int = 8,
         rank: int = 0,
         world: int = 1,
+        multiple_of: int = 1,
     ) -> None:
         self._sources, self._shapes = sources, shapes
         self._batch_size, self._seed, self._training = batch_size, seed, training
         self._limit, self._together = degradations_per_source, images_per_source
-        self._rank, self._world = rank, world
+        self._rank, self._world, self._multiple = rank, world, multiple_of
         self.epoch, self.start = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -59,19 +61,20 @@ class BatchOrder(Sampler[list[Item]]):
             self.epoch, self.start = epoch, 0
 
     def __len__(self) -> int:
-        """Return the number of batches of a whole epoch, which is the same in all epochs and processes."""
+        """Return the number of batches of an epoch, which is the same in all epochs and processes."""
         images: dict[Shape, int] = {}
         for shape, source in zip(self._shapes, self._sources, strict=True):
             images[shape] = images.get(shape, 0) + min(self._limit or len(source.names), len(source.names))
-        return sum(-(-count // self._batch_size) for count in images.values())
+        batches = sum(-(-count // self._batch_size) for count in images.values())
+        return batches - batches % self._multiple if batches >= self._multiple else batches
 
     def __iter__(self) -> Iterator[list[Item]]:
         """Yield this process's share of each batch of the epoch, from batch ``start`` on."""
-        for batch in self.batches()[self.start :]:
+        for batch in self.batches()[self.start : len(self)]:
             yield self._share(batch)
 
     def batches(self) -> list[list[Item]]:
-        """Return the batches of the epoch, over all processes."""
+        """Return the batches of the epoch over all processes, with those that are left out at the end."""
         rng = keyed_generator(self._seed, "", "epoch", self.epoch)
         chunks = [(place, chunk) for place in range(len(self._sources)) for chunk in self._chunks(place)]
         if self._training:

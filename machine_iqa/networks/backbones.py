@@ -83,6 +83,8 @@ class Backbone(QualityNetwork):
         self.outputs = tuple(outputs)
         self._kind = _KINDS[kind]
         self.network = self._kind.build(len(self.outputs))
+        parts = (*self.network.named_children(), *self.network.named_parameters(recurse=False))
+        self.backbone_modules = tuple(f"network.{name}" for name, _ in parts if f"{name}." != self._kind.head)
         if backbone is not None:
             load_pretrained(self.network, backbone, keep=(self._kind.head,))
 

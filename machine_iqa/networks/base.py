@@ -44,9 +44,11 @@ class QualityNetwork(nn.Module):
 
     Attributes:
         outputs: what the columns of its scores are.
+        backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
     """
 
     outputs: tuple[Output, ...]
+    backbone_modules: tuple[str, ...] = ()
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:

@@ -46,6 +46,8 @@ class MiqaSmall(QualityNetwork):
         ConfigError: the file of weights doesn't fit.
     """
 
+    backbone_modules = ("backbone",)
+
     def __init__(
         self,
         outputs: Sequence[Output],

@@ -35,6 +35,8 @@ class RaMiqa(QualityNetwork):
         ConfigError: a file of weights doesn't fit.
     """
 
+    backbone_modules = ("base_model", "pos_embed")
+
     def __init__(self, outputs: Sequence[Output], backbone: Path | None = None, region_encoder: Path | None = None) -> None:
         super().__init__()
         self.outputs = tuple(outputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import miqd_builder as mb
+from machine_iqa.data.batches import Batch
 from machine_iqa.networks.base import Output, Prediction, QualityNetwork, Views
+from machine_iqa.networks.registry import NETWORKS
+from machine_iqa.training.config import load_config
+from machine_iqa.training.module import QualityModule
+from machine_iqa.training.run import plan_training, run_training
 from tests.conftest import ROOT
 
 DEGRADATIONS = ["darkness_?", "gaussian_noise_[135]", "pixelate_bg_stronger_fg1_bg5", "pixelate_fg_stronger_fg5_bg1"]
@@ -39,10 +46,11 @@ class TinyNetwork(QualityNetwork):
 
     backbone_modules = ("backbone",)
 
-    def __init__(self, outputs: tuple[Output, ...], dropout: float = 0.1) -> None:
+    def __init__(self, outputs: tuple[Output, ...], dropout: float = 0.1, batch_norm: bool = True) -> None:
         super().__init__()
         self.outputs = tuple(outputs)
-        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
+        norm = nn.BatchNorm2d(8) if batch_norm else nn.GroupNorm(2, 8)
+        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), norm, nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1))
         self.mask = nn.Conv2d(8, 1, 1)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(8, len(self.outputs)))
 
@@ -59,3 +67,43 @@ class TinyNetwork(QualityNetwork):
         features = self.backbone(views["image"])
         pooled: Tensor = features.mean((2, 3))
         return Prediction(self.head(pooled), self.mask(features))
+
+
+def training_fields(demo: Path, out: Path, **changes: object) -> dict[str, object]:
+    """Fields of a training of both runs that takes seconds: 3 epochs of 6 steps."""
+    return {
+        "name": "tiny",
+        "out": str(out),
+        "network": "tiny",
+        "runs": [str(demo / CLS), str(demo / DET)],
+        "tasks": ["cls", "det"],
+        "labels": ["consistency", "accuracy"],
+        "degradations_per_source": 6,
+        "epochs": 3,
+        "batch_size": 10,
+        "learning_rate": 0.01,
+        "warmup_epochs": 0.5,
+        "save_every": 1,
+        "device": "cpu",
+    } | changes
+
+
+def register() -> None:
+    """Make the tiny network known in this process."""
+    NETWORKS._shipped["tiny"] = TinyNetwork
+
+
+def train_here(fields: dict[str, object], kill_at: int | None = None) -> None:
+    """Train in this process, which dies at a step if asked to: for a process of its own."""
+    register()
+    torch.set_num_threads(1)
+    if kill_at is not None:
+        start = QualityModule.on_train_batch_start
+
+        def die(self: QualityModule, batch: Batch, batch_idx: int) -> None:
+            if self.global_step == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            start(self, batch, batch_idx)
+
+        QualityModule.on_train_batch_start = die  # type: ignore[method-assign]
+    run_training(plan_training(load_config(fields=fields)))
