@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli import benchmark as benchmark_cli
 from pipelines.cli import formats as formats_cli
+from pipelines.cli import quality as quality_cli
 from pipelines.cli import zoo as zoo_cli
 from pipelines.cli.options import (
     COMPLETE,
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.add_typer(zoo_cli.app, name="zoo")
 app.add_typer(formats_cli.app)
 app.add_typer(benchmark_cli.app)
+app.add_typer(quality_cli.app)
 
 
 @app.command()
