@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from machine_iqa.errors import UnreadableVideoError
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"})
-
 
 @dataclass(frozen=True, slots=True)
 class Frame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +45,11 @@ class QualityNetwork(nn.Module):
 
     Attributes:
         outputs: what the columns of its scores are.
+        any_size: views whose height and width depend on the image.
     """
 
     outputs: tuple[Output, ...]
+    any_size: tuple[str, ...] = ()
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:
@@ -60,6 +63,10 @@ class QualityNetwork(nn.Module):
     @abstractmethod
     def forward(self, views: Views) -> Prediction:
         """Score a batch of views, whose tensors have a first axis of N images."""
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how each view is made of an image, as JSON values, for programs without this project; empty if unknown."""
+        return {}
 
     def published(self) -> nn.Module:
         """Return the part that published checkpoints hold: their tensors have its names."""

@@ -1,5 +1,6 @@
 """Every command of ``miqd`` as a function, with the run file's fields as keyword arguments; ``miqd_builder`` has them too."""
 
+from pipelines.api.assessing import Assessed, assess, assess_camera
 from pipelines.api.benchmarking import Benchmarked, benchmark
 from pipelines.api.checking import Verification, VerifiedFile, status, verify
 from pipelines.api.exchange import export, import_labels
@@ -8,12 +9,15 @@ from pipelines.api.measuring import measure
 from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
 
 __all__ = [
+    "Assessed",
     "Audited",
     "Benchmarked",
     "Made",
     "TaskAudit",
     "Verification",
     "VerifiedFile",
+    "assess",
+    "assess_camera",
     "audit",
     "benchmark",
     "compare",
