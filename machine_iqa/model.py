@@ -99,17 +99,16 @@ class MIQAModel:
 
         Where a model predicts consistency and accuracy but no composite, the composite is their mean.
         """
-        return self.by_label(self.scores([rgb(image, channels)])[0])
+        return self.by_label(self.scores([self.network.views(rgb(image, channels))])[0])
 
     def assess_batch(self, images: Iterable[Any], *, channels: Channels = "BGR") -> list[float]:
         """Return the score of each image, as :meth:`assess` does: an image has the same score alone and among others."""
-        scores = self.scores([rgb(image, channels) for image in images])
+        scores = self.scores([self.network.views(rgb(image, channels)) for image in images])
         return [self.by_label(row)[self.task][self.label] for row in scores]
 
-    def scores(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Return what the network says of uint8 ``(height, width, 3)`` RGB images: ``(N, K)``, a column an output."""
-        found = np.empty((len(images), len(self.network.outputs)), np.float32)
-        views = [self.network.views(image) for image in images]
+    def scores(self, views: Sequence[Views]) -> NDArray[np.float32]:
+        """Return what the network says of views of images (``network.views(image)``): ``(N, K)``, a column an output."""
+        found = np.empty((len(views), len(self.network.outputs)), np.float32)
         for indices in _alike(views):
             for start in range(0, len(indices), BATCH):
                 chosen = indices[start : start + BATCH]

@@ -15,7 +15,7 @@ from torch import nn
 from torchvision import models
 
 from machine_iqa.networks.base import Output, Prediction, QualityNetwork, Views
-from machine_iqa.networks.crops import HALF, IMAGENET_MEAN, IMAGENET_STD, crop_of_resized, normalised
+from machine_iqa.networks.crops import HALF, IMAGENET_MEAN, IMAGENET_STD, crop_of_resized, crop_record, normalised
 from machine_iqa.networks.pretrained import load_pretrained
 
 SHORT_SIDE, CROP = 288, 224
@@ -96,6 +96,10 @@ class Backbone(QualityNetwork):
         """Return ``crop`` ``(3, 224, 224)``: the centre, in training anywhere."""
         crop = crop_of_resized(image, SHORT_SIDE, CROP, rng)
         return {"crop": normalised(crop, self._kind.mean, self._kind.std)}
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how the view is made."""
+        return {"crop": crop_record(SHORT_SIDE, CROP, self._kind.mean, self._kind.std)}
 
     def forward(self, views: Views) -> Prediction:
         """Score a batch; the scores are not bounded."""

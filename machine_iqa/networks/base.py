@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +46,12 @@ class QualityNetwork(nn.Module):
     Attributes:
         outputs: what the columns of its scores are.
         backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
+        any_size: views whose height and width depend on the image.
     """
 
     outputs: tuple[Output, ...]
     backbone_modules: tuple[str, ...] = ()
+    any_size: tuple[str, ...] = ()
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:
@@ -62,6 +65,10 @@ class QualityNetwork(nn.Module):
     @abstractmethod
     def forward(self, views: Views) -> Prediction:
         """Score a batch of views, whose tensors have a first axis of N images."""
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how each view is made of an image, as JSON values, for programs without this project; empty if unknown."""
+        return {}
 
     def published(self) -> nn.Module:
         """Return the part that published checkpoints hold: their tensors have its names."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -52,3 +54,15 @@ def normalised(image: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[flo
     """Return float32 ``(3, height, width)`` of a uint8 ``(height, width, 3)`` image: (value / 255 - mean) / std."""
     values = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
     return values.sub_(torch.tensor(mean).view(3, 1, 1)).div_(torch.tensor(std).view(3, 1, 1))
+
+
+def crop_record(short_side: int, crop: int, mean: tuple[float, ...], std: tuple[float, ...]) -> dict[str, Any]:
+    """Return in JSON values how a view is made by :func:`crop_of_resized` and :func:`normalised`."""
+    return {
+        "resize": {"short_side": short_side, "interpolation": "bilinear, antialiased (Pillow)"},
+        "centre_crop": crop,
+        "channels": "RGB",
+        "scale": 1 / 255,
+        "mean": list(mean),
+        "std": list(std),
+    }

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from machine_iqa.networks.base import Output, Prediction, QualityNetwork, Views
 from machine_iqa.networks.crops import HALF, normalised
 from machine_iqa.networks.pretrained import load_pretrained
-from machine_iqa.networks.whole_image import GRID, input_size, native_patches, resized
+from machine_iqa.networks.whole_image import BLOCK, GRID, LONGEST, PATCH, STEP, input_size, native_patches, resized
 
 BACKBONE = "tf_efficientnet_lite0"
 CHANNELS = (24, 40, 112, 320)
@@ -47,6 +47,7 @@ class MiqaSmall(QualityNetwork):
     """
 
     backbone_modules = ("backbone",)
+    any_size = ("image",)
 
     def __init__(
         self,
@@ -86,6 +87,17 @@ class MiqaSmall(QualityNetwork):
             "image": normalised(resized(image, height, width), HALF, HALF),
             "patches": tall.reshape(3, len(patches), *patches.shape[1:3]).transpose(0, 1).contiguous(),
             "scale": torch.tensor([scale], dtype=torch.float32),
+        }
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how the three views are made."""
+        values = {"channels": "RGB", "scale": 1 / 255, "mean": list(HALF), "std": list(HALF)}
+        sides = {"area": self.area, "multiple_of": STEP, "longest_proportion": LONGEST}
+        patches = {"grid": GRID, "side": PATCH, "starts_multiple_of": BLOCK, "smaller_images": "continued by reflection"}
+        return {
+            "image": values | {"resize": sides | {"interpolation": "area where it shrinks, bilinear where it grows (OpenCV)"}},
+            "patches": values | patches,
+            "scale": f"log2(height * width / {self.area}) / 2",
         }
 
     def forward(self, views: Views) -> Prediction:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from machine_iqa.networks.base import Output, Prediction, QualityNetwork, Views
-from machine_iqa.networks.crops import HALF, IMAGENET_MEAN, IMAGENET_STD, crop_of_resized, normalised
+from machine_iqa.networks.crops import HALF, IMAGENET_MEAN, IMAGENET_STD, crop_of_resized, crop_record, normalised
 from machine_iqa.networks.pretrained import load_pretrained
 from machine_iqa.networks.region_encoder import WIDTH, RegionEncoder, from_timm
 
@@ -62,13 +62,20 @@ class RaMiqa(QualityNetwork):
         whole = crop_of_resized(image, SHORT_SIDE, SHORT_SIDE)
         return {"crop": normalised(crop, HALF, HALF), "whole": normalised(whole, IMAGENET_MEAN, IMAGENET_STD)}
 
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how the two views are made."""
+        return {
+            "crop": crop_record(SHORT_SIDE, CROP, HALF, HALF),
+            "whole": crop_record(SHORT_SIDE, SHORT_SIDE, IMAGENET_MEAN, IMAGENET_STD),
+        }
+
     def forward(self, views: Views) -> Prediction:
         """Score a batch; the scores are not bounded."""
         crop, whole = views["crop"], views["whole"]
         with torch.no_grad():
             region_features = self.mask_encoder(whole)
         region = self.mask_projector(region_features).unsqueeze(1)
-        cls = self.base_model.cls_token.expand(len(crop), -1, -1)
+        cls = self.base_model.cls_token.expand(crop.shape[0], -1, -1)
         tokens = torch.cat([region, cls, self.base_model.patch_embed(crop)], 1) + self.pos_embed
         for block in self.base_model.blocks:
             tokens = block(tokens)

@@ -30,11 +30,12 @@ class RegionEncoder(nn.Module):
         """Return the mean of the patch tokens, ``(N, 384)``, of images ``(N, 3, height, width)``; sides multiples of 16."""
         patches = self.patch_embed["projection"](image)
         tokens = patches.flatten(2).transpose(1, 2) + self._positions(patches.shape[2], patches.shape[3])
-        cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(image), -1, -1)
+        cls = (self.cls_token + self.pos_embed[:, :1]).expand(image.shape[0], -1, -1)
         tokens = torch.cat([cls, tokens], 1)
         for layer in self.layers:
             tokens = layer(tokens)
-        return self.ln1(tokens)[:, 1:].mean(1)
+        means: Tensor = self.ln1(tokens)[:, 1:].mean(1)
+        return means
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         """Return the position embeddings of a grid of patches, ``(1, rows * columns, 384)``."""
@@ -54,7 +55,8 @@ class _Layer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens + self.attn["attn"](self.ln1(tokens))
-        return tokens + self.ffn["layers"](self.ln2(tokens))
+        after: Tensor = tokens + self.ffn["layers"](self.ln2(tokens))
+        return after
 
 
 class _Attention(nn.Module):
@@ -71,7 +73,8 @@ class _Attention(nn.Module):
         packed = F.linear(tokens, self.in_proj_weight, self.in_proj_bias)
         query, key, value = packed.reshape(n, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.out_proj(mixed.transpose(1, 2).reshape(n, length, WIDTH))
+        projected: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(n, length, WIDTH))
+        return projected
 
 
 _RENAMED = (

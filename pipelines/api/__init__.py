@@ -1,5 +1,6 @@
 """Every command of ``miqd`` as a function, with the run file's fields as keyword arguments; ``miqd_builder`` has them too."""
 
+from pipelines.api.assessing import Assessed, assess, assess_camera
 from pipelines.api.benchmarking import Benchmarked, benchmark
 from pipelines.api.checking import Verification, VerifiedFile, status, verify
 from pipelines.api.evaluating import Evaluated, evaluate
@@ -10,6 +11,7 @@ from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_s
 from pipelines.api.training import Trained, train
 
 __all__ = [
+    "Assessed",
     "Audited",
     "Benchmarked",
     "Evaluated",
@@ -18,6 +20,8 @@ __all__ = [
     "Trained",
     "Verification",
     "VerifiedFile",
+    "assess",
+    "assess_camera",
     "audit",
     "benchmark",
     "compare",
