@@ -1,10 +1,10 @@
 """Training images a second of one core: rendered on the fly, and PNG files read with Pillow as the published loader does.
 
-    python benchmarks/training.py [--sources N] [--images N] [--network NAME]
+    python benchmarks/training.py [--sources N] [--images N]
 
-Both give the same images of 640x480 in batches, with the published transform: short side 288, crop of 224, tensor, normalised. CPU
-time of one process, so other work on the machine doesn't count. Degradations are drawn from all 250; up to 8 of a source's images
-are together in a batch, and rendered together.
+All give the same images of 640x480 in batches; PNG files and the first network with the published transform: short side 288,
+crop of 224, tensor, normalised. It is CPU time of one process, so other work on the machine doesn't count. Degradations are
+drawn from all 250; some of a source's images are together in a batch, and rendered together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 from torchvision import transforms
 
 import miqd_builder as mb
-from machine_iqa.data.batches import Batches, one_thread, shapes_of
+from machine_iqa.data.batches import Batches, MakesViews, one_thread, shapes_of
 from machine_iqa.data.labelled import LabelledSource
 from machine_iqa.data.order import BatchOrder
 from machine_iqa.data.pixels import RunPixels
@@ -35,6 +35,8 @@ from miqd_builder.tables.schema import image_path
 PHOTOGRAPHS = ("coffee", "astronaut", "chelsea", "rocket")
 SIZE = (640, 480)
 BATCH = 64
+NETWORKS = ("resnet50", "miqa-small")
+"""Whose views are made: the published crop, and a whole image with patches."""
 
 
 def degraded(folder: Path, images: str, count: int) -> str:
@@ -87,26 +89,38 @@ def rate(batches: Iterator[Tensor], wanted: int) -> float:
     return images / (time.process_time() - start)
 
 
+def rate_of(sources: Sequence[LabelledSource], network: str, together: int, images: int) -> float:
+    """Return the rate of images rendered on the fly."""
+    views = create_network(network, [Output("cls", "composite")]).views
+    batches = Batches(sources, views, seed=0)
+    order = order_of(sources, views, together)
+    return rate((next(iter(batches[0, batch].views.values())) for batch in order), images)
+
+
+def order_of(sources: Sequence[LabelledSource], views: MakesViews, together: int) -> BatchOrder:
+    """Return the batches of an epoch."""
+    shapes = shapes_of(sources, views, training=True)
+    return BatchOrder(sources, shapes, batch_size=BATCH, training=True, images_per_source=together)
+
+
 def main() -> None:
-    """Print both rates."""
+    """Print the rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=len(PHOTOGRAPHS), help="photographs, at most 4")
     parser.add_argument("--images", type=int, default=512, help="images to measure")
-    parser.add_argument("--network", default="resnet50", help="whose views are made")
     options = parser.parse_args()
     one_thread(0)
-    network = create_network(options.network, [Output("cls", "composite")])
     with tempfile.TemporaryDirectory() as folder:
         kept, rendered = (degraded(Path(folder), images, options.sources) for images in ("png", "none"))
         sources = labelled(rendered)
-        shapes = shapes_of(sources, network.views, training=True)
-        order = BatchOrder(sources, shapes, batch_size=BATCH, training=True, images_per_source=8)
-        batches = Batches(sources, network.views, seed=0)
-        ours = rate((next(iter(batches[0, batch].views.values())) for batch in order), options.images)
-        theirs = rate(read_as_published(kept, sources, order), options.images)
-    print("| loader | images a second of one core |\n|---|---|")
-    print(f"| PNG with Pillow, transforms of torchvision | {theirs:.0f} |\n| rendered on the fly | {ours:.0f} |")
-    print(f"\nRendered on the fly: {ours / theirs:.1f} times as fast; views of {options.network}.")
+        views = create_network("resnet50", [Output("cls", "composite")]).views
+        theirs = rate(read_as_published(kept, sources, order_of(sources, views, 8)), options.images)
+        print("| loader | images of a source together | images a second of one core | ratio |\n|---|---|---|---|")
+        print(f"| PNG with Pillow, transforms of torchvision | - | {theirs:.0f} | 1 |")
+        for network in NETWORKS:
+            for together in (8, 25):
+                ours = rate_of(sources, network, together, options.images)
+                print(f"| rendered, views of {network} | {together} | {ours:.0f} | {ours / theirs:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

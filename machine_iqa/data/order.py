@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import groupby
 
 import numpy as np
 from torch.utils.data import Sampler
 
+import degradations
 from degradations.randomness import keyed_generator
 from machine_iqa.data.labelled import LabelledSource
 
@@ -87,15 +90,28 @@ class BatchOrder(Sampler[list[Item]]):
         return [batches[index] for index in rng.permutation(len(batches))] if self._training else batches
 
     def _chunks(self, place: int) -> list[list[int]]:
-        """The degradations of a source in this epoch, in pieces that stay together and are in the run's order."""
+        """The degradations of a source in this epoch, in pieces that stay together and are in the run's order.
+
+        A piece is of one distortion: its candidates are rendered once for all of them.
+        """
         source = self._sources[place]
         count = min(self._limit or len(source.names), len(source.names))
-        chosen = np.arange(len(source.names))
-        if self._training or count < len(source.names):
-            rng = keyed_generator(self._seed, source.source_id, "degradations", self.epoch if self._training else 0)
-            chosen = rng.permutation(len(source.names))[:count]
-        pieces = np.array_split(chosen, -(-count // self._together))
-        return [sorted(piece.tolist()) for piece in pieces]
+        draws = self._training or count < len(source.names)
+        rng = keyed_generator(self._seed, source.source_id, "degradations", self.epoch if self._training else 0)
+        pieces: list[list[int]] = []
+        for _, group in groupby(range(len(source.names)), key=lambda name: _distortion(source.names[name])):
+            members = np.array(list(group))
+            members = rng.permutation(members) if draws else members
+            pieces += [piece.tolist() for piece in np.array_split(members, -(-len(members) // self._together))]
+        if draws:
+            pieces = [pieces[index] for index in rng.permutation(len(pieces))]
+        chosen = []
+        for piece in pieces:
+            chosen.append(sorted(piece[:count]))
+            count -= len(chosen[-1])
+            if not count:
+                break
+        return chosen
 
     def _share(self, batch: list[Item]) -> list[Item]:
         """A process's part of a batch; where there are fewer images than processes, some images are in several parts."""
@@ -103,3 +119,8 @@ class BatchOrder(Sampler[list[Item]]):
             return [batch[self._rank % len(batch)]]
         first, last = (len(batch) * rank // self._world for rank in (self._rank, self._rank + 1))
         return batch[first:last]
+
+
+@cache
+def _distortion(name: str) -> str:
+    return degradations.parse(name).distortion

@@ -24,7 +24,7 @@ LANDSCAPE, PORTRAIT = (("image", (3, 32, 40)),), (("image", (3, 40, 32)),)
 
 
 def made_up(count: int = 7, names: int = 10) -> list[LabelledSource]:
-    degradations = tuple(f"d{i}" for i in range(names))
+    degradations = tuple(f"{distortion}_{i}" for distortion in ("fog", "snow", "contrast") for i in range(1, 6))[:names]
     return [
         LabelledSource(f"s{i}", RunPixels(""), (4, 4), degradations, np.zeros((names, 1), np.float32)) for i in range(count)
     ]
