@@ -29,7 +29,7 @@ def source_key(source_id: str) -> str:
     """Return what a record remembers a source by: the first 8 hex digits of the SHA-256 of its id.
 
     >>> source_key("scene_00_ball")
-    '4a8b3d4b'
+    '402bcbb6'
     """
     return hashlib.sha256(source_id.encode()).hexdigest()[:DIGITS]
 
