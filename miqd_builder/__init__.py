@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from miqd_builder.tables.run import Run, open_run
     from miqd_builder.zoo.models import create_model, list_models
     from pipelines.api import (
+        assess,
         audit,
         benchmark,
         compare,
@@ -34,6 +35,7 @@ __all__ = [
     "MiqdError",
     "Run",
     "__version__",
+    "assess",
     "audit",
     "benchmark",
     "compare",

@@ -111,15 +111,15 @@ def load_run(
             raise ConfigError(f"Run file '{file}': 'tasks' must map task names to fields.")
         for name in sections:
             check_task(name)
-        fields = _merge(fields, sections.get(task) or {})
+        fields = merged(fields, sections.get(task) or {})
         _resolve_paths(fields, file.resolve().parent)
     added: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
     if out is not None:
         added["out"] = out
     for setting in settings:
-        _set(added, setting)
+        set_field(added, setting)
     _resolve_paths(added, Path.cwd())
-    fields = _merge(fields, added)
+    fields = merged(fields, added)
     if not fields:
         raise ConfigError(f"Nothing to run: {words.nothing}.")
     try:
@@ -128,15 +128,21 @@ def load_run(
         raise ConfigError(_explain(error, file, words)) from None
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of both, those of ``over`` where both have one; sections are merged in turn."""
+    fields = dict(base)
     for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
+        both = isinstance(value, Mapping) and isinstance(fields.get(key), Mapping)
+        fields[key] = merged(fields[key], value) if both else value
+    return fields
 
 
-def _set(fields: dict[str, Any], setting: str) -> None:
+def set_field(fields: dict[str, Any], setting: str) -> None:
+    """Set a field from ``key=value``, a dotted key and a YAML value, in place.
+
+    Raises:
+        ConfigError: it is no such text.
+    """
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {setting}: expected key=value, for example --set source.kind=folder.")
@@ -160,15 +166,16 @@ def _resolve_paths(fields: dict[str, Any], base: Path) -> None:
         if not isinstance(section, dict) or section.get(key) is None:
             continue
         value = section[key]
-        section[key] = [_absolute(v, base) for v in value] if isinstance(value, list) else _absolute(value, base)
+        section[key] = [absolute(v, base) for v in value] if isinstance(value, list) else absolute(value, base)
     if str(fields.get("recipe")).endswith((".yaml", ".yml")):
-        fields["recipe"] = _absolute(fields["recipe"], base)
+        fields["recipe"] = absolute(fields["recipe"], base)
     roi = fields.get("roi")
     if isinstance(roi, dict) and str(roi.get("model")).endswith((".onnx", ".yaml", ".yml")):
-        roi["model"] = _absolute(roi["model"], base)
+        roi["model"] = absolute(roi["model"], base)
 
 
-def _absolute(path: Any, base: Path) -> Any:
+def absolute(path: Any, base: Path) -> Any:
+    """Return a path as an absolute one, relative ones from a folder; anything else, and urls, as they are."""
     if not isinstance(path, str | Path) or "://" in str(path):
         return path
     return str((base / Path(path).expanduser()).resolve())

@@ -9,6 +9,7 @@ from typing import Any
 
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError
+from miqd_builder.measures import Measure
 from miqd_builder.measures.content_hash import measure_code, measure_hash
 from miqd_builder.scheduler_names import SCHEDULERS, scheme
 from miqd_builder.store.folder import RunFolder
@@ -34,12 +35,14 @@ class MeasurePlan(Plan):
         own_weights: lists of weights beside those that ship.
         measure: for each measure, the parts that are missing or out of date and have variants.
         without_variants: parts that can't be measured, since nothing of them was degraded.
+        records: of measures that aren't in the registry, by name.
     """
 
     measures: dict[str, str]
     own_weights: tuple[Path, ...]
     measure: dict[str, list[int]]
     without_variants: list[int]
+    records: dict[str, Measure]
 
     @property
     def command(self) -> CommandKey:
@@ -59,15 +62,16 @@ class MeasurePlan(Plan):
     def planned(self, name: str, part: int) -> PlannedMeasure:
         """Return a measure, for a work item on a part."""
         lineage = measures_lineage(self.context, part, name, self.measures[name])
-        return PlannedMeasure(lineage, measure_code(name), self.own_weights)
+        record = self.records.get(name)
+        return PlannedMeasure(lineage, measure_code(record or name), self.own_weights, record)
 
 
-def plan_measure(config: RunConfig, measures: Sequence[str], own_weights: Sequence[Path] = ()) -> MeasurePlan:
+def plan_measure(config: RunConfig, measures: Sequence[str | Measure], own_weights: Sequence[Path] = ()) -> MeasurePlan:
     """Find out what ``measure`` has to do.
 
     Args:
         config: the run file; which images there are to measure is up to the run folder.
-        measures: their names.
+        measures: their names, or records that aren't in the registry, such as those of quality models.
         own_weights: lists of weights beside those that ship.
 
     Raises:
@@ -75,7 +79,8 @@ def plan_measure(config: RunConfig, measures: Sequence[str], own_weights: Sequen
             holds no variants, or some that are out of date.
     """
     SCHEDULERS[scheme(config.scheduler)]  # one that can't be loaded is found out before anything is written
-    hashes = {name: measure_hash(name, own_weights) for name in measures}
+    records = {one.name: one for one in measures if isinstance(one, Measure)}
+    hashes = {one if isinstance(one, str) else one.name: measure_hash(one, own_weights) for one in measures}
     resolve_device(config.device)
     context = open_context(_as_recorded(config))
     ids = {image.source_id for image in context.sources.first(config.limit).images}
@@ -96,7 +101,7 @@ def plan_measure(config: RunConfig, measures: Sequence[str], own_weights: Sequen
     }
     without = [part for part in parts if part not in set(ready)]
     count = sum(source_id in ids for part in parts for source_id in context.record.parts[part])
-    return MeasurePlan(context, parts, count, [], footers, hashes, tuple(own_weights), todo, without)
+    return MeasurePlan(context, parts, count, [], footers, hashes, tuple(own_weights), todo, without, records)
 
 
 def _as_recorded(config: RunConfig) -> RunConfig:

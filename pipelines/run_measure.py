@@ -37,7 +37,7 @@ def _measure(plan: MeasurePlan, work: Work) -> StageSummary:
     work.map(measure_part, items, summary, sum(plan.images_in(parts) for parts in plan.measure.values()), uses_device=True)
     for name, rows in sorted(summary.undefined.items()):
         if rows:
-            least = find_measure(name).minimum_size
+            least = find_measure(plan.records.get(name, name)).minimum_size
             summary.notes.append(f"{name}: {rows} images have no value (null); it needs at least {least} pixels a side.")
     for name in names if items else ():
         plan.footers.refresh(f"measures/measure={name}")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from machine_iqa.labels import LABELS, Label
 from miqd_builder.tasks import Task
+
+__all__ = ["LABELS", "Label", "Output", "Prediction", "QualityNetwork", "Views"]
 
 Views = dict[str, Tensor]
 """What a network looks at, by name: float32 ``(3, height, width)`` of one image, ``(N, 3, height, width)`` of a batch."""
-
-Label = Literal["consistency", "accuracy", "composite"]
-LABELS: tuple[Label, ...] = get_args(Label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,13 @@ class QualityNetwork(nn.Module):
 
     Attributes:
         outputs: what the columns of its scores are.
+        backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
+        any_size: views whose height and width depend on the image.
     """
 
     outputs: tuple[Output, ...]
+    backbone_modules: tuple[str, ...] = ()
+    any_size: tuple[str, ...] = ()
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:
@@ -61,3 +65,11 @@ class QualityNetwork(nn.Module):
     @abstractmethod
     def forward(self, views: Views) -> Prediction:
         """Score a batch of views, whose tensors have a first axis of N images."""
+
+    def preprocessing(self) -> dict[str, Any]:
+        """Return how each view is made of an image, as JSON values, for programs without this project; empty if unknown."""
+        return {}
+
+    def published(self) -> nn.Module:
+        """Return the part that published checkpoints hold: their tensors have its names."""
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,18 @@ def filter_task(folder: RunFolder, table: TaskTable) -> list[Filtering]:
     if not models:
         return []
     columns = OUTCOMES[table.task]
-    outcomes = score_matrices(folder, table.task, models, table.rows, list(columns.values()))
+    return filter_scores(table, models, score_matrices(folder, table.task, models, table.rows, list(columns.values())))
+
+
+def filter_scores(table: TaskTable, models: Sequence[str], outcomes: Mapping[str, np.ndarray]) -> list[Filtering]:
+    """Return the curves of :func:`filter_task`, given the scores: for labels of several run folders.
+
+    Args:
+        table: labels and measures.
+        models: names.
+        outcomes: columns of ``scores`` by label row, float ``(rows, models)``.
+    """
+    columns = OUTCOMES[table.task]
     found = []
     for label, column in columns.items():
         labelled = ~np.isnan(table.labels[label])

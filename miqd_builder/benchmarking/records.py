@@ -89,12 +89,18 @@ def benchmark_task(
     Yields:
         One record each, by label, then measure in the table's order with ``degradation_mean`` last, then subset.
     """
+    yield from compare(table, task_ceilings(folder, table, seed=seed), resamples=resamples, seed=seed, threads=threads)
+
+
+def compare(
+    table: TaskTable, tops: Ceilings, *, resamples: int = RESAMPLES, seed: int = 0, threads: int | None = None
+) -> Iterator[BenchmarkRecord]:
+    """Compare measures with labels, see :func:`benchmark_task`, given the noise ceilings: for labels of several run folders."""
     source_of = table.source_of
     if not len(source_of):
         return
     draws = draw(int(source_of.max()) + 1, resamples=resamples, seed=seed)
     subsets = subset_rows(table.rows)
-    tops = task_ceilings(folder, table, seed=seed)
     measures = {name: column(values, lower_better=bool(lower_better(name))) for name, values in table.measures.items()}
     for label, values in table.labels.items():
         compared = measures | {DEGRADATION_MEAN: column(table.baselines[label])}

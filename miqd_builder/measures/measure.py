@@ -39,6 +39,7 @@ class Measure:
         agrees_with: the reference implementation that it is tested against.
         tolerance: greatest difference from it on photographs.
         version: raise it when the values change.
+        content: hash of what else the values depend on, such as a quality model's weights; none for measures of the registry.
         build: makes the core from a device and the files of the weights.
     """
 
@@ -55,6 +56,7 @@ class Measure:
     build: Callable[[str, Mapping[str, Path]], Core]
     weights: tuple[str, ...] = ()
     version: int = 1
+    content: str = ""
 
     def create(self, device: str = "cpu", own_weights: Sequence[Path] = ()) -> Scorer:
         """Return the function that scores batches of images of one size, an image alone as in a batch.

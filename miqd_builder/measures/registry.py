@@ -48,12 +48,14 @@ def list_measures(pattern: str = "*") -> list[str]:
     return [name for name in MEASURES.names() if fnmatchcase(name, pattern)]
 
 
-def find_measure(name: str) -> Measure:
-    """Return a measure's record.
+def find_measure(name: str | Measure) -> Measure:
+    """Return a measure's record; a record that isn't in the registry, such as a quality model's, is returned as it is.
 
     Raises:
         ConfigError: there is none of that name (names the nearest), or another package's is no record.
     """
+    if isinstance(name, Measure):
+        return name
     measure = MEASURES.fresh(name)
     if not isinstance(measure, Measure) or measure.name != name:
         raise ConfigError(f"Measure '{name}' of another package is {measure!r}: expected a Measure of that name.")

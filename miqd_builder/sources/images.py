@@ -84,6 +84,15 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArra
         raise _too_large(f"has {pixels[0] if pixels else 'too many'} pixels", name, max_pixels) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadableImageError(f"Image '{name}' is damaged ({error}): copy it again from its source.") from error
+    return rgb_of(image, name)
+
+
+def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Return a Pillow image as uint8 ``(height, width, 3)`` RGB, converted as :func:`decode_image` says.
+
+    Raises:
+        UnreadableImageError: it has floating-point samples.
+    """
     if image.mode == "F":
         raise UnreadableImageError(f"Image '{name}' has floating-point samples: convert it to 8 or 16 bits.")
     if image.mode.startswith("I"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,16 +13,18 @@ import degradations
 from miqd_builder import user_code
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StoreError, UnreadableImageError
+from miqd_builder.roi.stored import mask_path, source_mask
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_footer
 from miqd_builder.store.record import RunRecord
-from miqd_builder.tables.images import PartImages, source_hash
+from miqd_builder.tables.images import Named, PartImages, source_hash
 from miqd_builder.tables.lineage import VariantsLineage
 from miqd_builder.tables.schema import ORIGINAL, table_path
 
 MOST_PARTS = 16
-"""Parts whose hashes are kept in memory, the last used ones."""
+ALREADY_THERE = ("annotations", "masks")
+"""Kinds of ROI masks that come with the source: no network has to run for one that the folder doesn't keep."""
 NONE = -1
 """Index of no run file: images that none of them gives now."""
 
@@ -35,10 +38,11 @@ class RunImages:
     Args:
         folder: the run folder.
         record: its record.
+        most_parts: parts whose hashes are kept in memory, the last used ones.
     """
 
-    def __init__(self, folder: RunFolder, record: RunRecord) -> None:
-        self._folder, self._record = folder, record
+    def __init__(self, folder: RunFolder, record: RunRecord, *, most_parts: int = MOST_PARTS) -> None:
+        self._folder, self._record, self._most_parts = folder, record, most_parts
         self.degradations = (ORIGINAL, *record.degradations)
         self._part_of = {source_id: number for number, part in enumerate(record.parts) for source_id in part}
         self._parts: dict[tuple[int, int], PartImages] = {}
@@ -63,12 +67,43 @@ class RunImages:
             )
         if degradation == ORIGINAL:
             return self._original(source_id, number)
+        [(_, pixels)] = self.several(source_id, [degradation])
+        return pixels
+
+    def several(self, source_id: str, names: Sequence[str]) -> Iterator[Named]:
+        """Yield degraded images of one source, which is decoded once for all of them.
+
+        Args:
+            source_id: one of the run.
+            names: degradations that the run has of it, without the original; cheapest in canonical order.
+
+        Raises:
+            ConfigError, UnreadableImageError, StoreError: as for :meth:`read`.
+        """
+        number = self._part_of[source_id]
+        images = self._part(number, 0)
         source = SourceImage(source_id, Path(source_id))
         if not images.stored:  # what is stored is read without its source, which may be gone
             source = self._source(source_id)
-            images = self._part(number, max(0, self._made_by(source, number)) if len(self._configs) > 1 else 0)
-        [[(_, pixels)]] = images.batches(source, [degradation])
-        return pixels
+            images = self._part(number, self._config_of(source, number))
+        for batch in images.batches(source, names):
+            yield from batch
+
+    def roi(self, source_id: str) -> NDArray[np.uint8] | None:
+        """Return the ROI mask of a source, uint8 ``(height, width)`` of 0 and 255, if the run keeps it or its source has it.
+
+        Raises:
+            ConfigError: the source is gone.
+            UnreadableImageError: the source or its mask can't be read.
+        """
+        source = self._source(source_id)
+        config = self._configs[self._config_of(source, self._part_of[source_id])].roi
+        if config.kind not in ALREADY_THERE and not self._folder.exists(mask_path(source_id)):
+            return None
+        return source_mask(self._folder, config, source, source.read())
+
+    def _config_of(self, source: SourceImage, number: int) -> int:
+        return max(0, self._made_by(source, number)) if len(self._configs) > 1 else 0
 
     def _original(self, source_id: str, number: int) -> NDArray[np.uint8]:
         source = self._source(source_id)
@@ -99,7 +134,7 @@ class RunImages:
             if not self._folder.exists(table_path("variants", number)):
                 raise StoreError(f"'{self._folder.url}' lacks part {number} of variants: run 'miqd degrade' first.")
             images = PartImages(self._folder, self._configs[made_by], self._record.degradations, number)
-            while len(self._parts) >= MOST_PARTS:
+            while len(self._parts) >= self._most_parts:
                 del self._parts[next(iter(self._parts))]
         self._parts[number, made_by] = images
         return images

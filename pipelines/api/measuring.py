@@ -74,7 +74,7 @@ def measure(
     from pipelines.run_measure import run_measure
 
     names = _names(measures, settings)
-    config = _config(run, task, settings, fields)
+    config = recorded_config(run, task, settings, fields)
     if not dry_run:
         refuse_if_held(RunFolder(config.out))
     lists = [own_weights] if isinstance(own_weights, str | Path) else own_weights
@@ -101,7 +101,7 @@ def _names(measures: str | Sequence[str], settings: Settings) -> list[str]:
     return names
 
 
-def _config(run: str | Path | None, task: str | None, settings: Settings, fields: RunFields) -> RunConfig:
+def recorded_config(run: str | Path | None, task: str | None, settings: Settings, fields: RunFields) -> RunConfig:
     """Return the run that is measured: as given, or as the run folder's ``run.json`` has it, with what was given over it.
 
     Raises:

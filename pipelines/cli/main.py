@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli import assess as assess_cli
 from pipelines.cli import benchmark as benchmark_cli
 from pipelines.cli import formats as formats_cli
+from pipelines.cli import quality as quality_cli
 from pipelines.cli import zoo as zoo_cli
 from pipelines.cli.options import (
     COMPLETE,
@@ -44,6 +46,8 @@ app = typer.Typer(
 app.add_typer(zoo_cli.app, name="zoo")
 app.add_typer(formats_cli.app)
 app.add_typer(benchmark_cli.app)
+app.add_typer(quality_cli.app)
+app.add_typer(assess_cli.app)
 
 
 @app.command()

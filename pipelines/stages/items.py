@@ -19,6 +19,7 @@ from miqd_builder.zoo.entry import ModelEntry
 
 if TYPE_CHECKING:
     from miqd_builder.labeling.recipes import Recipe
+    from miqd_builder.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,18 @@ class PlannedMeasure:
         lineage: of the part, with the measure's name and its hash when the run was planned.
         code: hash of the module of a measure of another package.
         own_weights: lists of weights beside those that ship.
+        record: of a measure that isn't in the registry, such as a quality model.
     """
 
     lineage: MeasuresLineage
     code: Mapping[str, str]
     own_weights: tuple[Path, ...] = ()
+    record: Measure | None = None
+
+    @property
+    def measure(self) -> str | Measure:
+        """What finds the measure: its record, or its name."""
+        return self.record or self.lineage.name
 
     def key(self, part: int) -> PartKey:
         """Name of its work on a part."""

@@ -147,10 +147,10 @@ def _scorer(context: Context, planned: PlannedMeasure) -> Scorer:
         while len(_scorers) >= context.config.models_per_pass:
             _scorers.pop(next(iter(_scorers)))
         with user_code.planned(planned.code):
-            if measure_hash(name, planned.own_weights) != planned.lineage.measure:
+            if measure_hash(planned.measure, planned.own_weights) != planned.lineage.measure:
                 raise StaleCodeError(
                     f"Measure '{name}' or its weights here are not what the run was planned with: run the same command again; "
                     "on another machine, make its files the same."
                 )
-            _scorers[key] = find_measure(name).create(device, planned.own_weights)
+            _scorers[key] = find_measure(planned.measure).create(device, planned.own_weights)
     return _scorers[key]

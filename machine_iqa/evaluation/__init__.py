@@ -1,0 +1,1 @@
+"""How well the scores of quality models, and classical measures, agree with labels."""

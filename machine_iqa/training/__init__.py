@@ -1,0 +1,1 @@
+"""Train quality networks on labelled images."""

@@ -1,0 +1,3 @@
+"""The labelled scenes of the demo, made once."""
+
+from tests.machine_iqa.labelled_demo import demo as demo
