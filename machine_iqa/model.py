@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ from miqd_builder.tasks import Task, check_task
 if TYPE_CHECKING:
     from machine_iqa.networks.base import Output
 
-BATCH = 32
-"""Images of one shape that a network looks at together."""
+GPU_BATCH, CPU_BATCH = 32, 4
+"""Images of one shape that a network looks at together; more don't fit into a CPU's caches."""
 
 
 class MIQAModel:
@@ -109,9 +110,10 @@ class MIQAModel:
     def scores(self, views: Sequence[Views]) -> NDArray[np.float32]:
         """Return what the network says of views of images (``network.views(image)``): ``(N, K)``, a column an output."""
         found = np.empty((len(views), len(self.network.outputs)), np.float32)
+        size = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
         for indices in _alike(views):
-            for start in range(0, len(indices), BATCH):
-                chosen = indices[start : start + BATCH]
+            for start in range(0, len(indices), size):
+                chosen = indices[start : start + size]
                 found[chosen] = self._predict([views[index] for index in chosen])
         return found
 
@@ -130,8 +132,24 @@ class MIQAModel:
         batch = {name: torch.stack([view[name] for view in views]).to(self.device) for name in views[0]}
         if self.device.type == "cpu":
             batch = {n: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for n, t in batch.items()}
-        scores: NDArray[np.float32] = self._fast(batch).scores.float().cpu().numpy()
+        with torch.backends.cudnn.flags(allow_tf32=False):  # else a GPU rounds to 10 bits, and scores differ from the CPU's
+            scores: NDArray[np.float32] = self._fast(batch).scores.float().cpu().numpy()
         return scores
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one core inside, in this thread and in those that start here.
+
+    Several threads that each compute on one core are faster than one that shares every small layer among all of them, and don't
+    wait for each other where other programs are running.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def list_models(pattern: str = "*") -> list[str]:
