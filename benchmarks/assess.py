@@ -19,14 +19,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 import skimage.data
 import timm
 import torch
 
 from machine_iqa.assessing import assess_files
 from machine_iqa.camera import FrameGrabber, RealTimeIQA
-from machine_iqa.export import export
 from machine_iqa.model import MIQAModel
 from machine_iqa.networks.base import Output
 from machine_iqa.networks.miqa_small import MiqaSmall
@@ -61,11 +59,8 @@ def one_image(model: MIQAModel, image: np.ndarray, folder: Path, rounds: int) ->
     """Return milliseconds an image by what is done."""
     lite0 = timm.create_model("tf_efficientnet_lite0").eval()
     picture = torch.zeros(1, 3, 224, 224)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(export(model, folder / "m.onnx"), options, providers=["CPUExecutionProvider"])
+    plain = MIQAModel(str(folder / "random.safetensors"), device="cpu", engine="torch")
     views = model.network.views(image)
-    inputs = {name: view[None].numpy() for name, view in views.items()}
     with torch.inference_mode():
         return milliseconds(
             {
@@ -73,7 +68,7 @@ def one_image(model: MIQAModel, image: np.ndarray, folder: Path, rounds: int) ->
                 "MIQAModel.assess": lambda: model.assess(image),
                 "of it, views": lambda: model.network.views(image),
                 "of it, network": lambda: model.scores([views]),
-                "network in ONNX Runtime": lambda: session.run(None, inputs),
+                "the network in PyTorch": lambda: plain.scores([views]),
             },
             rounds,
         )

@@ -46,10 +46,12 @@ class QualityNetwork(nn.Module):
     Attributes:
         outputs: what the columns of its scores are.
         any_size: views whose height and width depend on the image.
+        faster_in_onnx: whether ONNX Runtime is much faster than PyTorch on a CPU.
     """
 
     outputs: tuple[Output, ...]
     any_size: tuple[str, ...] = ()
+    faster_in_onnx: bool = False
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:

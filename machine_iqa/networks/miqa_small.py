@@ -47,6 +47,7 @@ class MiqaSmall(QualityNetwork):
     """
 
     any_size = ("image",)
+    faster_in_onnx = True
 
     def __init__(
         self,
