@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from machine_iqa.images import rgb
 from machine_iqa.listing import is_video
-from machine_iqa.model import MIQAModel
+from machine_iqa.model import MIQAModel, one_thread
 from machine_iqa.networks.base import Views
 from machine_iqa.rows import Row, RowFile
 from machine_iqa.video import FRAMES, VideoMIQA
@@ -111,14 +109,12 @@ def cores() -> int:
 @contextmanager
 def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool whose threads compute on one core each; work that has not begun is dropped on the way out of an error."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(count, thread_name_prefix="assess")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
+    with one_thread():
+        pool = ThreadPoolExecutor(count, thread_name_prefix="assess")
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _known(model: MIQAModel, table: RowFile | None) -> dict[str, Row]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from machine_iqa.errors import CameraError
 from machine_iqa.images import Channels
-from machine_iqa.model import MIQAModel
+from machine_iqa.model import MIQAModel, one_thread
 from machine_iqa.opening import DEFAULT_MODEL
 from miqd_builder.errors import ConfigError
 
@@ -96,12 +96,13 @@ class RealTimeIQA:
             CameraError: the camera stopped sending frames; what was read before was yielded.
         """
         start: float | None = None
-        while (newest := camera.newest()) is not None:
-            frame, skipped = newest
-            start = time.monotonic() if start is None else start
-            score = self.assess_frame(frame)
-            assert self.smoothed is not None
-            yield Reading(time.monotonic() - start, score, self.smoothed, self.fps, skipped)
+        with one_thread():  # the other cores are for the camera and for what is done with the readings
+            while (newest := camera.newest()) is not None:
+                frame, skipped = newest
+                start = time.monotonic() if start is None else start
+                score = self.assess_frame(frame)
+                assert self.smoothed is not None
+                yield Reading(time.monotonic() - start, score, self.smoothed, self.fps, skipped)
 
 
 class FrameGrabber:
@@ -192,7 +193,12 @@ def open_camera(number: int) -> FrameGrabber:
     """
     import cv2
 
-    device = cv2.VideoCapture(number)
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it warns of every way that it tries
+    try:
+        device = cv2.VideoCapture(number)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if not device.isOpened():
         raise CameraError(f"Camera {number} can't be opened: there is none, or another program uses it.")
     device.set(cv2.CAP_PROP_BUFFERSIZE, 1)

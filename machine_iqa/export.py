@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from machine_iqa.networks.base import QualityNetwork, Views
+from machine_iqa.networks.base import Prediction, QualityNetwork, Views
 from machine_iqa.networks.folding import folded
 from miqd_builder.errors import ConfigError
 
@@ -31,7 +33,8 @@ class _Scores(nn.Module):
         self.network, self.names = network, names
 
     def forward(self, *views: Tensor) -> Tensor:
-        return self.network(dict(zip(self.names, views, strict=True))).scores
+        found: Prediction = self.network(dict(zip(self.names, views, strict=True)))
+        return found.scores
 
 
 def export(model: MIQAModel, to: str | Path) -> Path:
@@ -55,14 +58,32 @@ def export(model: MIQAModel, to: str | Path) -> Path:
         raise ConfigError(f"Unknown format of '{file}': expected a name that ends with .onnx or .pt2.")
     if not file.parent.is_dir():
         raise ConfigError(f"Folder '{file.parent}' for the model is not there.")
-    network = folded(model.network).cpu()
-    views = _example(network)
-    scores = _Scores(network, tuple(views)).eval()
     unfinished = file.with_name(f".{file.stem}.part{file.suffix}")
     write = _write_onnx if file.suffix == ".onnx" else _write_program
-    write(scores, views, unfinished, json.dumps(record(model)))
+    write(model.network, unfinished, json.dumps(record(model)))
     unfinished.replace(file)
     return file
+
+
+def onnx_graph(network: QualityNetwork) -> bytes:
+    """Return a network as an ONNX file's content: inputs are its views, the output is ``scores``."""
+    scores, views = _traceable(network)
+    axes = {name: _free_axes(network, name) for name in views} | {"scores": {0: "images"}}
+    content: Any = io.BytesIO()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # the tracer warns of sizes that are constant here, and of its own age
+        torch.onnx.export(
+            scores,
+            tuple(views.values()),
+            content,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(views),
+            output_names=["scores"],
+            dynamic_axes=axes,
+        )
+    graph: bytes = content.getvalue()
+    return graph
 
 
 def record(model: MIQAModel) -> dict[str, Any]:
@@ -77,12 +98,11 @@ def record(model: MIQAModel) -> dict[str, Any]:
     }
 
 
-def _example(network: QualityNetwork) -> Views:
-    """Return views of two images: of a batch of one, a tracer takes the 1 for a constant."""
-    import numpy as np
-
+def _traceable(network: QualityNetwork) -> tuple[_Scores, Views]:
+    """Return a network that takes tensors only, on the CPU, and views of two images: a tracer takes a 1 for a constant."""
     view = network.views(np.zeros((480, 640, 3), np.uint8))
-    return {name: torch.stack([tensor, tensor]) for name, tensor in view.items()}
+    views = {name: torch.stack([tensor, tensor]) for name, tensor in view.items()}
+    return _Scores(folded(network).cpu(), tuple(views)).eval(), views
 
 
 def _free_axes(network: QualityNetwork, name: str) -> dict[int, str]:
@@ -91,28 +111,16 @@ def _free_axes(network: QualityNetwork, name: str) -> dict[int, str]:
     return axes | {2: "height", 3: "width"} if name in network.any_size else axes
 
 
-def _write_onnx(scores: _Scores, views: Views, file: Path, text: str) -> None:
+def _write_onnx(network: QualityNetwork, file: Path, text: str) -> None:
     import onnx
 
-    axes = {name: _free_axes(scores.network, name) for name in views} | {"scores": {0: "images"}}
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # the tracer warns of sizes that are constant here, and of its own age
-        torch.onnx.export(
-            scores,
-            tuple(views.values()),
-            str(file),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(views),
-            output_names=["scores"],
-            dynamic_axes=axes,
-        )
-    document = onnx.load(str(file))
+    document = onnx.load_from_string(onnx_graph(network))
     onnx.helper.set_model_props(document, {METADATA: text})
     onnx.save(document, str(file))
 
 
-def _write_program(scores: _Scores, views: Views, file: Path, text: str) -> None:
+def _write_program(network: QualityNetwork, file: Path, text: str) -> None:
+    scores, views = _traceable(network)
     images = torch.export.Dim("images", min=1, max=4096)
     shapes = tuple({0: images} for _ in views)
     program = torch.export.export(scores, tuple(views.values()), dynamic_shapes=(shapes,))

@@ -47,11 +47,13 @@ class QualityNetwork(nn.Module):
         outputs: what the columns of its scores are.
         backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
         any_size: views whose height and width depend on the image.
+        faster_in_onnx: whether ONNX Runtime is much faster than PyTorch on a CPU.
     """
 
     outputs: tuple[Output, ...]
     backbone_modules: tuple[str, ...] = ()
     any_size: tuple[str, ...] = ()
+    faster_in_onnx: bool = False
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:

@@ -41,6 +41,12 @@ def test_an_image_has_the_same_score_on_a_gpu(model_file: Path, model: MIQAModel
     assert moved.assess(picture()) == pytest.approx(model.assess(picture()), abs=1e-5)
 
 
+def test_engines_agree(model: MIQAModel, model_file: Path) -> None:
+    plain = MIQAModel(str(model_file), device="cpu", engine="torch")
+    for size in SIZES:
+        assert plain.assess(picture(*size)) == pytest.approx(model.assess(picture(*size)), abs=1e-5)
+
+
 def test_the_network_says_the_same(model: MIQAModel) -> None:
     image = picture(100, 150)
     with torch.inference_mode():
@@ -85,6 +91,7 @@ def test_a_published_checkpoint_as_in_the_readme_of_the_paper(tmp_path: Path) ->
         ({"label": "acuracy"}, "Did you mean 'accuracy'"),
         ({"device": "gpu"}, "Unknown device 'gpu'"),
         ({"device": "cuda:99"}, "not available"),
+        ({"engine": "tensorflow"}, "expected auto, torch or onnx"),
         ({"weights": "nowhere.pth"}, "nowhere.pth are not there"),
     ],
 )
