@@ -193,7 +193,12 @@ def open_camera(number: int) -> FrameGrabber:
     """
     import cv2
 
-    device = cv2.VideoCapture(number)
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it warns of every way that it tries
+    try:
+        device = cv2.VideoCapture(number)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if not device.isOpened():
         raise CameraError(f"Camera {number} can't be opened: there is none, or another program uses it.")
     device.set(cv2.CAP_PROP_BUFFERSIZE, 1)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from machine_iqa.networks.base import QualityNetwork, Views
+from machine_iqa.networks.base import Prediction, QualityNetwork, Views
 from machine_iqa.networks.folding import folded
 from miqd_builder.errors import ConfigError
 
@@ -33,7 +33,8 @@ class _Scores(nn.Module):
         self.network, self.names = network, names
 
     def forward(self, *views: Tensor) -> Tensor:
-        return self.network(dict(zip(self.names, views, strict=True))).scores
+        found: Prediction = self.network(dict(zip(self.names, views, strict=True)))
+        return found.scores
 
 
 def export(model: MIQAModel, to: str | Path) -> Path:

@@ -44,13 +44,19 @@ def rgb(image: Any, channels: Channels = "BGR") -> NDArray[np.uint8]:
 
 
 def _from_file(file: Path) -> NDArray[np.uint8]:
-    from miqd_builder.sources.images import decode_image
+    from miqd_builder.sources.images import MAX_PIXELS, decode_image
 
     try:
         data = file.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"Image '{file}' can't be read ({error.strerror}).") from None
-    return decode_image(data, str(file))
+    try:
+        return decode_image(data, str(file))
+    except UnreadableImageError as error:
+        what, too_large, _ = str(error).partition(", more than source.max_pixels")  # a field of run files: there is none here
+        if not too_large:
+            raise
+        raise UnreadableImageError(f"{what}, more than the {MAX_PIXELS} that are read: make it smaller.") from None
 
 
 def _from_array(image: NDArray[Any], channels: Channels) -> NDArray[np.uint8]:

@@ -129,8 +129,9 @@ def assess_camera(
     """
     from machine_iqa.camera import RealTimeIQA, open_camera
 
-    watcher, count = RealTimeIQA(_model(model, task, label, weights, device)), 0
+    count = 0
     with open_camera(camera) as grabber:
+        watcher = RealTimeIQA(_model(model, task, label, weights, device))
         for reading in watcher.watch(grabber):
             count += 1
             if on_reading is not None:

@@ -97,6 +97,7 @@ def test_one_frame(model: MIQAModel) -> None:
         RealTimeIQA(model, smoothing=1)
 
 
-def test_no_camera() -> None:
+def test_no_camera(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CameraError, match="Camera 99 can't be opened"):
         open_camera(99)
+    assert capfd.readouterr().err == ""

@@ -69,6 +69,15 @@ def test_what_is_no_image(image: object, message: str) -> None:
         rgb(image)
 
 
+def test_a_huge_file_is_refused_by_its_header(tmp_path: Path) -> None:
+    header = b"P6 30000 20000 255 "  # 600 million pixels, of which none are there
+    (tmp_path / "huge.png").write_bytes(header)
+    with pytest.raises(
+        UnreadableImageError, match=r"is 30000x20000 pixels, more than the 100000000 that are read: make it smaller"
+    ):
+        rgb(tmp_path / "huge.png")
+
+
 def test_unknown_order_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected BGR"):
         rgb(IMAGE, "bgr")  # type: ignore[arg-type]
