@@ -67,8 +67,8 @@ def one_image(model: MIQAModel, image: np.ndarray, folder: Path, rounds: int) ->
                 "lite0 at 224x224, as timm builds it": lambda: lite0(picture),
                 "MIQAModel.assess": lambda: model.assess(image),
                 "of it, views": lambda: model.network.views(image),
-                "of it, network": lambda: model.scores([views]),
-                "the network in PyTorch": lambda: plain.scores([views]),
+                "of it, network": lambda: model.scores_of_views([views]),
+                "the network in PyTorch": lambda: plain.scores_of_views([views]),
             },
             rounds,
         )

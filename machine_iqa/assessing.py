@@ -155,7 +155,7 @@ def _assess_images(model: MIQAModel, files: Sequence[Path]) -> list[Row]:
             row["error"] = _told(error)
         rows.append(row)
     readable = [row for row in rows if row["error"] is None]
-    for row, scores in zip(readable, model.scores(views), strict=True):
+    for row, scores in zip(readable, model.scores_of_views(views), strict=True):
         by_task = model.by_label(scores)
         row["score"] = by_task[model.task][model.label]
         row |= {f"{task}_{label}": score for task, labels in by_task.items() for label, score in labels.items()}

@@ -100,15 +100,19 @@ class MIQAModel:
 
         Where a model predicts consistency and accuracy but no composite, the composite is their mean.
         """
-        return self.by_label(self.scores([self.network.views(rgb(image, channels))])[0])
+        return self.by_label(self.scores([rgb(image, channels)])[0])
 
     def assess_batch(self, images: Iterable[Any], *, channels: Channels = "BGR") -> list[float]:
         """Return the score of each image, as :meth:`assess` does: an image has the same score alone and among others."""
-        scores = self.scores([self.network.views(rgb(image, channels)) for image in images])
+        scores = self.scores(rgb(image, channels) for image in images)
         return [self.by_label(row)[self.task][self.label] for row in scores]
 
-    def scores(self, views: Sequence[Views]) -> NDArray[np.float32]:
-        """Return what the network says of views of images (``network.views(image)``): ``(N, K)``, a column an output."""
+    def scores(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Return what the network says of uint8 ``(height, width, 3)`` RGB images: ``(N, K)``, a column an output."""
+        return self.scores_of_views([self.network.views(image) for image in images])
+
+    def scores_of_views(self, views: Sequence[Views]) -> NDArray[np.float32]:
+        """Return :meth:`scores` of what ``network.views(image)`` gave: views are small, images need not be kept for them."""
         found = np.empty((len(views), len(self.network.outputs)), np.float32)
         size = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
         for indices in _alike(views):

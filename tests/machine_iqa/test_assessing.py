@@ -100,7 +100,7 @@ def test_an_error_keeps_the_rows_so_far(
 ) -> None:
     out = tmp_path / "scores.json"
     calls: list[int] = []
-    scores = MIQAModel.scores
+    scores = MIQAModel.scores_of_views
 
     def fails_later(self: MIQAModel, views: Any) -> Any:
         calls.append(1)
@@ -108,7 +108,7 @@ def test_an_error_keeps_the_rows_so_far(
             raise KeyboardInterrupt
         return scores(self, views)
 
-    monkeypatch.setattr(MIQAModel, "scores", fails_later)
+    monkeypatch.setattr(MIQAModel, "scores_of_views", fails_later)
     with pytest.raises(KeyboardInterrupt):
         mb.assess(folder, model=str(model_file), device="cpu", out=out, workers=1)
     assert len(read(out)) == 8

@@ -36,7 +36,7 @@ def test_onnx(model: MIQAModel, tmp_path: Path) -> None:
     for size in ((100, 150), (300, 150), (90, 90)):
         for count in (1, 3):
             views = batch(model, *(picture(*size, seed=seed) for seed in range(count)))
-            expected = model.scores([{name: view[index] for name, view in views.items()} for index in range(count)])
+            expected = model.scores_of_views([{name: view[index] for name, view in views.items()} for index in range(count)])
             np.testing.assert_allclose(in_onnx_runtime(file, {n: v.numpy() for n, v in views.items()}), expected, atol=1e-4)
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.onnx"]
     described = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map["miqa"]
@@ -68,7 +68,7 @@ def test_pt2(model: MIQAModel, tmp_path: Path) -> None:
     images = [picture(480, 640, seed=seed) for seed in range(3)]
     views = batch(model, *images)
     found = program(*views.values()).detach().numpy()
-    expected = model.scores([model.network.views(image) for image in images])
+    expected = model.scores(images)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
