@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         benchmark,
         compare,
         degrade,
+        evaluate,
         export,
         import_labels,
         label,
         label_statistics,
         measure,
         status,
+        train,
         verify,
     )
 
@@ -41,6 +43,7 @@ __all__ = [
     "compare",
     "create_model",
     "degrade",
+    "evaluate",
     "export",
     "image_ap",
     "import_labels",
@@ -51,6 +54,7 @@ __all__ = [
     "open_run",
     "score",
     "status",
+    "train",
     "verify",
 ]
 

@@ -8,7 +8,7 @@ from pipelines.api.exchange import export, import_labels
 from pipelines.api.making import Made, degrade, label
 from pipelines.api.measuring import measure
 from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
-from pipelines.api.training import Trained, train
+from pipelines.api.training import Trained, export_model, train
 
 __all__ = [
     "Assessed",
@@ -28,6 +28,7 @@ __all__ = [
     "degrade",
     "evaluate",
     "export",
+    "export_model",
     "import_labels",
     "label",
     "label_statistics",

@@ -68,6 +68,15 @@ def evaluate(
         TypeError: there is no such argument; names the nearest.
         ConfigError: a model or a measure is unknown, a run folder isn't there, or no source is left.
         StoreError: there are no labels, or a part is damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> import miqd_builder as mb
+        >>> fields = {"degradations": "darkness_?", "models": "demo_resnet10t", "scheduler": "inline", "images": "none"}
+        >>> made = mb.label(task="cls", run="pipelines/demo.yaml", out=tempfile.mkdtemp() + "/run", **fields)
+        >>> found = mb.evaluate("miqa-small", made.outs, resamples=5)
+        >>> found.evaluation.tasks[0].images, found.report.name
+        (40, 'evaluation.md')
     """
     from machine_iqa.evaluation.learned import all_learned
     from machine_iqa.evaluation.report import write_evaluation

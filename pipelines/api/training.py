@@ -71,6 +71,16 @@ def train(
         TypeError: there is no such argument; names the nearest.
         ConfigError: a field, a run folder, a label table or a file of weights is wrong, or the folder holds another training.
         StoreError: a part is damaged.
+
+    Examples:
+        >>> import tempfile
+        >>> import miqd_builder as mb
+        >>> folder = tempfile.mkdtemp()
+        >>> fields = {"degradations": "darkness_?", "models": "demo_resnet10t", "scheduler": "inline", "images": "none"}
+        >>> made = mb.label(task="cls", run="pipelines/demo.yaml", out=folder + "/run", **fields)
+        >>> planned = mb.train("miqa_small", runs=made.outs, out=folder, settings=["tasks=[cls]"], dry_run=True)
+        >>> planned.weights.name, planned.figures
+        ('best.safetensors', ())
     """
     from machine_iqa.training.config import load_config
     from machine_iqa.training.files import BEST, CARD
@@ -93,3 +103,34 @@ def train(
     folder = plan.config.folder
     figures = () if dry_run else tuple(run_training(plan, show_progress=show_progress))
     return Trained(folder, folder / BEST, folder / CARD, figures)
+
+
+@command
+def export_model(
+    to: str | Path,
+    *,
+    model: str = "miqa-small",
+    task: str | None = None,
+    label: str | None = None,
+    weights: str | Path | None = None,
+) -> Path:
+    """Write a quality model for programs without this project, see :func:`machine_iqa.export.export`.
+
+    Args:
+        to: ``.onnx``, or ``.pt2`` of PyTorch.
+        model: name of a quality model, or a file that ``miqd train`` wrote.
+        task: ``cls``, ``det`` or ``ins``, of a model that has weights for each.
+        label: ``consistency``, ``accuracy`` or ``composite``, of a model that has weights for each.
+        weights: of the model; by default those that ship, or the published ones, which one downloads by hand.
+
+    Returns:
+        the file.
+
+    Raises:
+        TypeError: there is no such argument; names the nearest.
+        ConfigError: the model or its weights are missing, or the file can't be written.
+    """
+    from machine_iqa.export import export
+    from machine_iqa.model import MIQAModel
+
+    return export(MIQAModel(model, task=task, label=label, weights=weights, device="cpu"), to)

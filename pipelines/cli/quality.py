@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.options import QUARANTINED, DryRun, SchedulerName, Settings, Workers
+from pipelines.cli.options import QUARANTINED, DryRun, SchedulerName, Settings, TaskOption, Workers
 
 if TYPE_CHECKING:
     from machine_iqa.training.run import TrainingPlan
 
 app = typer.Typer()
+train_app = typer.Typer(invoke_without_command=True)
+app.add_typer(train_app, name="train")
 
 
-@app.command("train")
+@train_app.callback()
 def train(
+    context: typer.Context,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help="Training file (YAML), or the name of one that ships.")
     ] = None,
@@ -40,6 +43,8 @@ def train(
     dry_run: DryRun = False,
 ) -> None:
     """Train a quality model on labelled images; the same command goes on with an interrupted training."""
+    if context.invoked_subcommand is not None:
+        return
     from pipelines import api
     from pipelines.cli import console
     from pipelines.cli.show_quality import show_figures
@@ -62,6 +67,21 @@ def train(
     if not dry_run:
         show_figures(trained.figures)
         console.hint(f"Weights: {trained.weights}\nCard: {trained.card}")
+
+
+@train_app.command("export")
+def train_export(
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The file to write: .onnx, or .pt2 of PyTorch.")],
+    model: Annotated[str, typer.Option("--model", help="A file that miqd train wrote, or a model's name.")] = "miqa-small",
+    task: TaskOption = None,
+    label: Annotated[str | None, typer.Option("--label", help="consistency, accuracy or composite.")] = None,
+    weights: Annotated[Path | None, typer.Option("--weights", help="Weights of the model; default those that ship.")] = None,
+) -> None:
+    """Write a quality model for programs without this project, such as a camera's."""
+    from pipelines import api
+    from pipelines.cli import console
+
+    console.hint(f"Model: {api.export_model(to, model=model, task=task, label=label, weights=weights)}")
 
 
 @app.command("evaluate")

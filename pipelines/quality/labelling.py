@@ -1,13 +1,12 @@
-"""Label real photographs with real models, for training: ``python -m pipelines.quality.labelling WORK --photographs DIR``.
+"""Label real photographs with real models, for training.
 
 Every photograph gets 50 of the 250 degradations: of each distortion three of the five uniform severities and two twins (ROI
 ``a`` and background ``b``, and the reverse). Which they are differs between ten groups of photographs, divided by a hash of
-their names, so that all 250 are seen. Each group of each data set is a run folder of its own. A second start goes on.
+their names, so that all 250 are seen. Each group of each data set is a run folder of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from dataclasses import dataclass
@@ -64,6 +63,11 @@ def degradations_of(group: int) -> list[str]:
     return [name for name in names() if wanted(name)]
 
 
+def run_of(work: Path, data: DataSet, group: int) -> Path:
+    """Return the run folder of a group."""
+    return work / "runs" / f"{data.name}-{group}"
+
+
 def run_fields(photographs: Path, data: DataSet, group: int, work: Path) -> dict[str, Any]:
     """Return the run file's fields for one group of a data set; writes the links to its photographs and their truth."""
     folder = work / "sources" / f"{data.name}-{group}"
@@ -76,7 +80,7 @@ def run_fields(photographs: Path, data: DataSet, group: int, work: Path) -> dict
     if data.tasks != ("cls",):
         source = {"kind": "coco", "images": str(folder), "annotations": str(_annotations(photographs / data.truth, folder))}
     return {
-        "out": str(work / "runs" / f"{data.name}-{group}"),
+        "out": str(run_of(work, data, group)),
         "source": source,
         "degradations": degradations_of(group),
         "images": "none",
@@ -99,23 +103,9 @@ def _annotations(file: Path, folder: Path) -> Path:
     return target
 
 
-def main() -> None:
-    """Label all groups, one data set after the other."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path, help="folder for the runs")
-    parser.add_argument("--photographs", type=Path, required=True, help="folder with imagenet/, coco/, zoo.yaml ...")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", default="", help="data sets whose names begin so")
-    options = parser.parse_args()
-    for group in range(GROUPS):
-        for data in DATA_SETS:
-            if not data.name.startswith(options.only):
-                continue
-            fields = run_fields(options.photographs.resolve(), data, group, options.work.resolve())
-            for task in data.tasks:
-                made = mb.label(task=task, workers=options.workers, show_progress=True, **fields)
-                print(f"{data.name} {group} {task}: {made.computed} rows computed, {made.failures} failures", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def label_group(data: DataSet, group: int, photographs: Path, work: Path, *, workers: int) -> None:
+    """Label one group of a data set, or go on with it."""
+    fields = run_fields(photographs, data, group, work)
+    for task in data.tasks:
+        made = mb.label(task=task, workers=workers, show_progress=True, **fields)
+        print(f"{data.name} {group} {task}: {made.computed} rows computed, {made.failures} failures", flush=True)

@@ -1,0 +1,55 @@
+"""Make the quality model that ships: ``python -m pipelines.quality WORK --photographs DIR``.
+
+Labels real photographs with real models, trains ``miqa_small`` on them, measures them, evaluates on the sources of the test
+split, and writes the weights that ship. Every step goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import miqd_builder as mb
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.tables.queries import labelled_tasks
+from pipelines.quality.labelling import DATA_SETS, GROUPS, label_group, run_of
+from pipelines.quality.shipping import ship
+
+BACKBONE = "weights/tf_efficientnet_lite0.safetensors"
+MEASURES = ("psnr", "ssim", "vsi", "lpips_alex")
+STEPS = ("label", "train", "measure", "evaluate", "ship")
+
+
+def main() -> None:
+    """Go through the steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder for runs and trainings")
+    parser.add_argument("--photographs", type=Path, required=True, help="folder with imagenet/, coco/, zoo.yaml ...")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+    parser.add_argument("--groups", type=int, nargs="+", default=range(GROUPS), help="groups of photographs to label")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], dest="settings", help="field of the training as key=value")
+    asked = parser.parse_args()
+    work, photographs = asked.work.resolve(), asked.photographs.resolve()
+    if "label" in asked.steps:
+        for group in asked.groups:
+            for data in DATA_SETS:
+                label_group(data, group, photographs, work, workers=asked.workers)
+    every = [run_of(work, data, group) for group in range(GROUPS) for data in DATA_SETS]
+    runs = [run for run in every if labelled_tasks(RunFolder(str(run)))]
+    training = work / "trainings" / "miqa_small"
+    if "train" in asked.steps:
+        backbone = f"network_options.backbone={photographs / BACKBONE}"
+        mb.train("miqa_small", runs=runs, out=training.parent, settings=[backbone, *asked.settings], show_progress=True)
+    if "measure" in asked.steps:
+        for run in runs:
+            mb.measure(out=run, measures=MEASURES, workers=asked.workers, show_progress=True)
+    if "evaluate" in asked.steps:
+        found = mb.evaluate(training / "checkpoints/best.safetensors", runs, to=work / "evaluation", show_progress=True)
+        print(found.report)
+    if "ship" in asked.steps:
+        print(ship(training, work))
+
+
+if __name__ == "__main__":
+    main()
