@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import miqd_builder as mb
@@ -37,7 +38,8 @@ def test_examples_run(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert tests, "the module holds >>> outside of docstrings that are found"
     runner = doctest.DocTestRunner(verbose=False)
     for test in tests:
-        result = runner.run(test)
+        with np.printoptions(formatter={}):  # a framework may have set another one, for all of the process
+            result = runner.run(test)
         assert result.attempted and not result.failed, f"{test.name}: {result}"
 
 

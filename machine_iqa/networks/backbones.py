@@ -78,7 +78,7 @@ class Backbone(QualityNetwork):
         ConfigError: the file of weights doesn't fit.
     """
 
-    def __init__(self, kind: str, outputs: Sequence[Output], backbone: Path | None = None) -> None:
+    def __init__(self, kind: str, outputs: Sequence[Output], backbone: str | Path | None = None) -> None:
         super().__init__()
         self.outputs = tuple(outputs)
         self._kind = _KINDS[kind]
@@ -106,26 +106,26 @@ class Backbone(QualityNetwork):
         return Prediction(self.network(views["crop"]))
 
 
-def resnet18(outputs: Sequence[Output], backbone: Path | None = None) -> Backbone:
+def resnet18(outputs: Sequence[Output], backbone: str | Path | None = None) -> Backbone:
     """Build torchvision's ResNet-18 with a linear layer for the outputs."""
     return Backbone("resnet18", outputs, backbone)
 
 
-def resnet50(outputs: Sequence[Output], backbone: Path | None = None) -> Backbone:
+def resnet50(outputs: Sequence[Output], backbone: str | Path | None = None) -> Backbone:
     """Build torchvision's ResNet-50 with a linear layer for the outputs."""
     return Backbone("resnet50", outputs, backbone)
 
 
-def efficientnet_b1(outputs: Sequence[Output], backbone: Path | None = None) -> Backbone:
+def efficientnet_b1(outputs: Sequence[Output], backbone: str | Path | None = None) -> Backbone:
     """Build torchvision's EfficientNet-B1 with a linear layer for the outputs, without dropout before it."""
     return Backbone("efficientnet_b1", outputs, backbone)
 
 
-def efficientnet_b5(outputs: Sequence[Output], backbone: Path | None = None) -> Backbone:
+def efficientnet_b5(outputs: Sequence[Output], backbone: str | Path | None = None) -> Backbone:
     """Build torchvision's EfficientNet-B5 with a linear layer for the outputs, without dropout before it."""
     return Backbone("efficientnet_b5", outputs, backbone)
 
 
-def vit_small_patch16_224(outputs: Sequence[Output], backbone: Path | None = None) -> Backbone:
+def vit_small_patch16_224(outputs: Sequence[Output], backbone: str | Path | None = None) -> Backbone:
     """Build timm's ViT-S/16 with a linear layer for the outputs on its CLS token."""
     return Backbone("vit_small_patch16_224", outputs, backbone)

@@ -53,7 +53,7 @@ class MiqaSmall(QualityNetwork):
     def __init__(
         self,
         outputs: Sequence[Output],
-        backbone: Path | None = None,
+        backbone: str | Path | None = None,
         area: int = 192 * 256,
         hidden: int = 256,
         dropout: float = 0.2,

@@ -20,7 +20,7 @@ CLASSIFIERS = ("head.", "classifier.", "fc.", "conv_head.", "bn2.", "fc_norm.")
 
 def load_pretrained(
     part: nn.Module,
-    file: Path,
+    file: str | Path,
     convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
     keep: tuple[str, ...] = (),
 ) -> None:
@@ -35,6 +35,7 @@ def load_pretrained(
     Raises:
         ConfigError: the file is missing or damaged, or of another architecture.
     """
+    file = Path(file)
     if not file.is_file():
         raise ConfigError(f"Weights for the backbone not found: {file}")
     state = unwrapped(read_state_dict(file), set(part.state_dict()))

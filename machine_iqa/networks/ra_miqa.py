@@ -37,7 +37,9 @@ class RaMiqa(QualityNetwork):
 
     backbone_modules = ("base_model", "pos_embed")
 
-    def __init__(self, outputs: Sequence[Output], backbone: Path | None = None, region_encoder: Path | None = None) -> None:
+    def __init__(
+        self, outputs: Sequence[Output], backbone: str | Path | None = None, region_encoder: str | Path | None = None
+    ) -> None:
         super().__init__()
         self.outputs = tuple(outputs)
         self.base_model = cast(Any, timm.create_model("vit_small_patch16_224", num_classes=0))

@@ -7,6 +7,7 @@ split, and writes the weights that ship. Every step goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import miqd_builder as mb
@@ -52,4 +53,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except mb.MiqdError as error:
+        sys.exit(f"Error: {error}")
