@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from machine_iqa.training.files import (
 )
 from machine_iqa.training.loaders import Loaders
 from machine_iqa.training.module import QualityModule
+from machine_iqa.training.progress import Lines
 from machine_iqa.weights import load_model
 from miqd_builder.errors import ConfigError
 from miqd_builder.tables.splits import SplitName
@@ -111,7 +113,7 @@ def run_training(plan: TrainingPlan, *, show_progress: bool = False) -> list[Fig
 
     Args:
         plan: from :func:`plan_training`.
-        show_progress: show a bar on standard error.
+        show_progress: show a bar on standard error, or lines where it is no terminal.
 
     Returns:
         the figures of the test split.
@@ -183,6 +185,9 @@ def _trainer(plan: TrainingPlan, best: BestWeights, show_progress: bool) -> Trai
     if config.ema:
         callbacks.append(EMAWeightAveraging(decay=config.ema))  # after the validation, which sees the averaged weights
     callbacks.append(KeepState(folder, config.save_every))
+    bar = show_progress and sys.stderr.isatty()
+    if show_progress and not bar:
+        callbacks.append(Lines(plan.steps * config.epochs))
     cuda = _device(config).type == "cuda"
     count = len(config.gpu_ids) or config.processes
     return Trainer(
@@ -201,7 +206,7 @@ def _trainer(plan: TrainingPlan, best: BestWeights, show_progress: bool) -> Trai
         ],
         callbacks=callbacks,
         enable_checkpointing=False,
-        enable_progress_bar=show_progress,
+        enable_progress_bar=bar,
         enable_model_summary=False,
         use_distributed_sampler=False,
         default_root_dir=folder,

@@ -36,6 +36,7 @@ def test_a_training_and_its_evaluation(miqd: Miqd, demo: Path, file: Path, tmp_p
     done = miqd("train", *options)
     folder = tmp_path / "trainings/mine"
     assert done.code == 0 and f"Weights: {folder}/checkpoints/best.safetensors" in done.out and "SRCC" in done.out, done.err
+    assert "train: step 3/3, epoch 1, loss " in done.err
     again = api.train(file, runs=demo / CLS, epochs=1, batch_size=8, learning_rate=0.01)
     assert again.card.is_file() and [figure.task for figure in again.figures if figure.subset == "all"] == ["cls"]
     assert miqd("train", *options, "--epochs", 2).err.startswith(f"Error: '{folder}' holds a training that differs in epochs")
