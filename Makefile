@@ -23,9 +23,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
-demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small models, write a report (under 6 minutes)
+demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small models, write reports (a few minutes)
 	$(BIN)/miqd label --task all --run pipelines/demo.yaml
 	$(BIN)/miqd measure --run pipelines/demo.yaml --measures psnr,ssim
+	$(BIN)/miqd evaluate --model miqa-small --out runs/demo --resamples 200
 	$(BIN)/miqd benchmark --run pipelines/demo.yaml --filtering
 	$(BIN)/miqd audit --run pipelines/demo.yaml
 	$(BIN)/miqd assess pipelines/demo/images --out runs/demo/quality.csv
