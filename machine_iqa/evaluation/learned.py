@@ -13,6 +13,7 @@ import numpy as np
 
 from machine_iqa.labels import LABELS
 from machine_iqa.model import MIQAModel
+from machine_iqa.opening import shipped_file
 from machine_iqa.weights import read_record
 from miqd_builder.errors import ConfigError, StaleCodeError
 from miqd_builder.measures.measure import Core, Images, Measure, Values
@@ -66,7 +67,8 @@ def learned(model: str) -> Learned:
         )
         for task, label in outputs
     }
-    record = read_record(Path(model)) if Path(model).is_file() else None
+    file = Path(model) if Path(model).is_file() else shipped_file(model)
+    record = read_record(file) if file.is_file() else None
     return Learned(name, measures, dict(record.training) if record is not None else {})
 
 

@@ -11,9 +11,11 @@ import pytest
 from scipy.stats import spearmanr
 
 import miqd_builder as mb
+from machine_iqa.evaluation.learned import learned
 from machine_iqa.evaluation.pooled import pooled_tasks
 from machine_iqa.model import MIQAModel
 from machine_iqa.networks.registry import NETWORKS
+from machine_iqa.opening import shipped_file
 from machine_iqa.training.config import load_config
 from machine_iqa.training.files import source_key
 from machine_iqa.training.run import best_file, plan_training, run_training
@@ -154,3 +156,9 @@ def test_bad_input_is_one_line(runs: tuple[Path, Path], trained: Path, tmp_path:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(trained.read_bytes()[:-100])
     assert "damaged" in refused(broken, runs[0])
+
+
+def test_the_model_that_ships_knows_what_it_has_seen() -> None:
+    """By its name as by its file: else its training photographs would count in its figures."""
+    by_name, by_file = learned("miqa-small"), learned(str(shipped_file("miqa-small")))
+    assert len(by_name.training["seen"]) > 100 and by_name.training == by_file.training
