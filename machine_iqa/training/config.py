@@ -77,6 +77,7 @@ class TrainingConfig(BaseModel):
     learning_rate: PositiveFloat = 1e-4
     minimum_learning_rate: float = Field(0.01, ge=0, le=1, description="Where the cosine ends, as a share.")
     backbone_learning_rate: PositiveFloat = Field(1.0, description="Of the pretrained part, as a share.")
+    frozen: tuple[str, ...] = Field((), description="Modules that don't learn, by dotted name; first layers cost most.")
     warmup_epochs: NonNegativeFloat = 1.0
     weight_decay: NonNegativeFloat = Field(1e-4, description="None on biases and norms.")
     gradient_clip: NonNegativeFloat = Field(0.0, description="Norm of the gradient; 0: not clipped.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from machine_iqa.data.batches import Batch
 from machine_iqa.networks.base import QualityNetwork
 from machine_iqa.training.config import TrainingConfig
 from machine_iqa.training.losses import training_loss
-from miqd_builder.errors import ConfigError
+from miqd_builder.errors import ConfigError, did_you_mean
 
 
 class QualityModule(LightningModule):
@@ -35,7 +35,8 @@ class QualityModule(LightningModule):
         epoch_steps: optimiser steps of an epoch.
 
     Raises:
-        ConfigError: the backbone should learn at another rate, but the network names none.
+        ConfigError: the backbone should learn at another rate, but the network names none; a frozen module is unknown, or
+            nothing is left to learn.
     """
 
     def __init__(self, network: QualityNetwork, config: TrainingConfig, epoch_steps: int) -> None:
@@ -44,10 +45,18 @@ class QualityModule(LightningModule):
             raise ConfigError(
                 f"Network '{config.network}' names no pretrained part: leave backbone_learning_rate out of its training file."
             )
+        freeze(network, config.frozen)
         self.network = network
         self._config, self._epoch_steps = config, epoch_steps
         self.seen: list[tuple[Tensor, Tensor]] = []
         self.lost: set[str] = set()
+
+    def train(self, mode: bool = True) -> QualityModule:
+        """Set the mode; frozen modules stay in evaluation, so that their norms keep their statistics and nothing drops out."""
+        super().train(mode)
+        for name in self._config.frozen:
+            self.network.get_submodule(name).eval()
+        return self
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by the step, so that a training that goes on draws what it would have drawn."""
@@ -80,6 +89,31 @@ class QualityModule(LightningModule):
         total, warmup = self._epoch_steps * config.epochs, self._epoch_steps * config.warmup_epochs
         share = partial(learning_rate_share, total=total, warmup=warmup, least=config.minimum_learning_rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": LambdaLR(optimiser, share), "interval": "step"}}
+
+
+def freeze(network: nn.Module, names: Sequence[str]) -> None:
+    """Keep the weights of modules as they are; gradients aren't computed where only frozen modules come before.
+
+    Args:
+        network: whose modules they are.
+        names: dotted names, as in ``network.named_modules()``.
+
+    Raises:
+        ConfigError: a name is unknown (names the nearest), or nothing is left to learn.
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    >>> freeze(network, ["0"])
+    >>> [parameter.requires_grad for parameter in network.parameters()]
+    [False, False, True, True]
+    """
+    modules = dict(network.named_modules())
+    for name in names:
+        if name not in modules or not name:
+            known = [one for one in modules if one.count(".") <= name.count(".") and one]
+            raise ConfigError(f"frozen: the network has no module '{name}'.{did_you_mean(name, known)}")
+        modules[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ConfigError(f"frozen: {', '.join(names)}: nothing is left to learn.")
 
 
 def parameter_groups(network: QualityNetwork, config: TrainingConfig) -> Iterator[dict[str, Any]]:

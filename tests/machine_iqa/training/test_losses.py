@@ -78,3 +78,28 @@ def test_biases_and_norms_do_not_decay_and_the_backbone_is_slower() -> None:
     network.backbone_modules = ()  # type: ignore[assignment]
     with pytest.raises(ConfigError, match="names no pretrained part"):
         QualityModule(network, config, 1)
+
+
+def test_frozen_modules_keep_weights_and_statistics() -> None:
+    network = TinyNetwork((Output("cls", "composite"),))
+    config = load_config(fields={"name": "x", "network": "tiny", "frozen": ["backbone"]})
+    module = QualityModule(network, config, 1).train()
+    others = [*network.mask.parameters(), *network.head.parameters()]
+    groups = list(parameter_groups(network, config))
+    assert {id(parameter) for group in groups for parameter in group["params"]} == {id(parameter) for parameter in others}
+    before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
+    found = network({"image": torch.rand(4, 3, 32, 40)})
+    (found.scores.sum() + found.mask.sum()).backward()
+    torch.optim.SGD(groups, lr=0.1).step()
+    assert module.training and all(parameter.grad is not None for parameter in others)
+    assert all(torch.equal(before[name], value) for name, value in network.backbone.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [(["backbon"], "no module 'backbon'. Did you mean 'backbone'"), (["backbone", "mask", "head"], "nothing is left to learn")],
+)
+def test_what_cannot_be_frozen_is_named(frozen: list[str], message: str) -> None:
+    config = load_config(fields={"name": "x", "network": "tiny", "frozen": frozen})
+    with pytest.raises(ConfigError, match=message):
+        QualityModule(TinyNetwork((Output("cls", "composite"),)), config, 1)
