@@ -172,6 +172,9 @@ def masks_in_boxes(coefficients: Any, prototypes: Any, boxes: Any, size: tuple[i
     Returns:
         bool ``(n, height, width)``.
     """
+    masks = np.zeros((len(boxes), *size), np.bool_)
+    if not len(boxes):  # no plane can be enlarged
+        return masks
     channels, rows, columns = prototypes.shape
     planes = (coefficients @ prototypes.float().view(channels, -1)).view(-1, rows, columns)
     padding = STRIDE * rows - size[0], STRIDE * columns - size[1]
@@ -185,7 +188,6 @@ def masks_in_boxes(coefficients: Any, prototypes: Any, boxes: Any, size: tuple[i
         top = left = 0
     else:
         scale = STRIDE
-    masks = np.zeros((len(boxes), *size), np.bool_)
     # A pixel x is inside where x1 <= x < x2.
     for mask, plane, (x1, y1, x2, y2) in zip(masks, planes, boxes.ceil().int().tolist(), strict=True):
         if x1 < x2 and y1 < y2:

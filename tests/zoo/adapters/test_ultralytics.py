@@ -57,6 +57,7 @@ def test_masks_enlarged_in_their_boxes_are_the_packages_own(size: tuple[int, int
     theirs = ops.process_mask_native(prototypes, coefficients, boxes, size).bool().numpy()
     assert theirs.any() or size == (2, 640)
     np.testing.assert_array_equal(masks_in_boxes(coefficients, prototypes, boxes, size), theirs)
+    assert masks_in_boxes(coefficients[:0], prototypes, boxes[:0], size).shape == (0, *size)
 
 
 @pytest.mark.parametrize(
