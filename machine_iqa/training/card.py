@@ -49,7 +49,8 @@ def card(config: TrainingConfig, parts: Mapping[SplitName, Labelled], figures: S
 
 
 def _data(config: TrainingConfig, parts: Mapping[SplitName, Labelled]) -> str:
-    places = [*config.runs, *([str(config.data_path)] if config.data_path else [])]
+    # Names alone: a card travels, the paths in config.yaml don't.
+    places = [place.rstrip("/").rpartition("/")[2] for place in (*config.runs, str(config.data_path or "")) if place]
     rows = [(name, str(sources(part)), str(part.images), *map(str, part.counts())) for name, part in parts.items()]
     head = ("split", "sources", "images", *(f"labels {output.task} {output.label}" for output in config.outputs))
     how = f"by hash of the source id, seed {config.split_seed}" if config.train_csv is None else "by the published lists"

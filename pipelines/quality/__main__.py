@@ -49,7 +49,7 @@ def main() -> None:
         found = mb.evaluate(training / "checkpoints/best.safetensors", runs, to=work / "evaluation", show_progress=True)
         print(found.report)
     if "ship" in asked.steps:
-        print(ship(training, work))
+        print(ship(training))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ LARGEST = 8_000_000
 """Bytes that the weights may have."""
 
 
-def ship(training: Path, work: Path) -> Path:
+def ship(training: Path) -> Path:
     """Write a training's weights in half precision into ``machine_iqa/shipped``, with the card in their record.
 
     Args:
         training: folder of the training.
-        work: what paths in the card are shortened by.
 
     Returns:
         the file.
@@ -29,7 +28,7 @@ def ship(training: Path, work: Path) -> Path:
     if not (training / CARD).is_file():
         raise ConfigError(f"'{training}' has no card yet: let the training end first.")
     network, record = load_model(training / BEST)
-    card = (training / CARD).read_text("utf-8").replace(f"{work}/", "")
+    card = (training / CARD).read_text("utf-8")
     target = shipped_file(record.network)
     target.parent.mkdir(exist_ok=True)
     save_model(network, target, record.model_copy(update={"card": card}))
