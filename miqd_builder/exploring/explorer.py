@@ -82,6 +82,9 @@ def build_explorer(folder: RunFolder, record: RunRecord, *, task: Task | None, s
             f"The labels of '{folder.url}' take {blocks.size / 1e6:.0f} MB, the explorer has room for "
             f"{MOST_BYTES / 1e6:.0f}: choose one task with --task, or a run with fewer sources."
         )
+    if all(command.command == "import" for command in record.commands):
+        notes.append("There are no pictures: the run holds no images, its labels were imported.")
+        order = []
     pictured = _pictured(PicturedSources(folder, record, catalog, predictions, blocks), order, blocks, notes)
     name = folder.url.rstrip("/").rsplit("/", 1)[-1]
     page = {

@@ -27,5 +27,5 @@ async function inflate(base64) {
   return new Response(stream).arrayBuffer();
 }
 
-/** Pictures of a block as data urls, in their order. */
-export const readPictures = (id) => text(id).split("\n").map((line) => `data:image/webp;base64,${line}`);
+/** Files of a block in base64, in their order. */
+export const readFiles = (id) => text(id).split("\n");

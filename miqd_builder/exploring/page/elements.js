@@ -26,7 +26,7 @@ export const words = (name) => name.replaceAll("_", " ");
 
 /** A labelled <select>: its node, and a function that sets its [value, text] pairs and what is chosen. */
 export function select(label, onChange) {
-  const chosen = element("select", { onchange: () => onChange(chosen.value) });
+  const chosen = element("select", { "aria-label": label, onchange: () => onChange(chosen.value) });
   const set = (options, value) => {
     const wanted = JSON.stringify(options);
     if (chosen.dataset.options !== wanted) {

@@ -12,13 +12,13 @@ export function filterControls(state, page) {
   const controls = {
     task: select("Task", (value) => state.set({ task: value })),
     label: select("Label", (value) => state.set({ label: value })),
-    model: select("Model", (value) => state.set({ model: value })),
+    model: select("Model", (value) => state.set({ model: value, ...(value && { predictor: value }) })),
     region: select("Region", (value) => state.set({ region: value, pair: "" })),
     distortion: select("Distortion", (value) => state.set({ distortion: value })),
   };
-  const text = element("input", { type: "search", placeholder: "part of its name", spellcheck: "false" });
+  const text = element("input", { type: "search", "aria-label": "Source name", placeholder: "a part of it", spellcheck: "false" });
   text.addEventListener("input", () => state.set({ q: text.value }));
-  const search = element("label", {}, element("span", {}, "Source"), text);
+  const search = element("label", {}, element("span", {}, "Source name"), text);
   const form = byId("filters");
   form.append(...Object.values(controls).map(({ node }) => node), search);
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -1,4 +1,5 @@
-// Boxes and masks over a picture: references solid, predictions dashed, each with a dark edge so that it shows on any picture.
+// Boxes and masks over a picture: references solid and thin, predictions dashed and wide, with dark edges to show on any
+// picture. The dashes of a hit fall into the gaps of a false one at the same place, so that both are seen.
 
 import { svg } from "./elements.js";
 
@@ -8,12 +9,14 @@ const ORDER = ["plain", "false", "missed", "hit"];
 export function overlay(objects, width, height, name) {
   const layer = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "overlay", "aria-hidden": "true" });
   const sorted = objects.toSorted((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
-  for (const one of sorted) {
-    const path = one.outline.length ? outline(one.outline) : box(one.box, width, height);
+  const lines = sorted.map((one) => {
+    const d = one.outline.length ? outline(one.outline) : box(one.box, width, height);
     const style = `${one.kind}${one.dashed ? " dashed" : ""}`;
-    if (one.outline.length) layer.append(svg("path", { d: path, class: `fill ${style}`, "fill-rule": "evenodd" }));
-    layer.append(svg("path", { d: path, class: "edge" }), svg("path", { d: path, class: `line ${style}` }));
-  }
+    if (one.outline.length) layer.append(svg("path", { d, class: `fill ${style}`, "fill-rule": "evenodd" }));
+    layer.append(svg("path", { d, class: `edge ${style}` }));
+    return svg("path", { d, class: `line ${style}` });
+  });
+  layer.append(...lines.filter((_, i) => !sorted[i].dashed), ...lines.filter((_, i) => sorted[i].dashed));
   const size = Math.max(width, height) / 32;
   const taken = [];
   for (const one of sorted.reverse()) {

@@ -1,6 +1,6 @@
 // Pictures of a source: the original, a degradation of the whole image, or two of them joined along the ROI.
 
-import { readPictures } from "./blocks.js";
+import { readFiles } from "./blocks.js";
 import { element } from "./elements.js";
 
 export class Pictures {
@@ -17,8 +17,10 @@ export class Pictures {
   of(source) {
     if (!this.read.has(source)) {
       const { pictures, kinds } = this.sources.get(source);
-      const urls = readPictures(pictures);
-      this.read.set(source, { byKind: new Map(kinds.map((kind, i) => [kind, urls[i]])), mask: urls[kinds.length] });
+      const files = readFiles(pictures);
+      const byKind = new Map(kinds.map((kind, i) => [kind, `data:image/avif;base64,${files[i]}`]));
+      const mask = files[kinds.length] && `data:image/webp;base64,${files[kinds.length]}`;
+      this.read.set(source, { byKind, mask });
     }
     return this.read.get(source);
   }
@@ -39,7 +41,7 @@ export class Pictures {
   draw(source, layers, alt) {
     const known = this.sources.get(source);
     const frame = element("div", { class: "picture" });
-    if (known) frame.style.aspectRatio = `${known.thumbnail[1]} / ${known.thumbnail[0]}`;
+    if (known) frame.style.setProperty("--aspect", (known.thumbnail[1] / known.thumbnail[0]).toFixed(4));
     if (!layers) {
       frame.classList.add("empty");
       frame.append(element("span", {}, "no picture"));

@@ -121,7 +121,7 @@ function objectSide(view, seen, { title, layers, kind }, truth, models) {
   const result = compare(found ?? [], references, seen.reference, score);
   // References are right for any image; whether they are missed is known only where the model was asked.
   const drawn = found ? result.drawn : result.drawn.map((one) => ({ ...one, kind: "plain" }));
-  const nameOf = (one) => labels.facts.names[one.category] ?? `class ${one.category}`;
+  const nameOf = (one) => `${labels.facts.names[one.category] ?? `class ${one.category}`}${one.crowd ? " (crowd)" : ""}`;
   const text = (one) => {
     if (state.get("names") !== "yes" || one.kind === "hit" && !one.dashed) return null;
     return one.dashed && labels.facts.task !== "seg" ? `${nameOf(one)} ${one.score.toFixed(2)}` : nameOf(one);
