@@ -21,9 +21,8 @@ export function galleryRows({ labels, model, label, sources, state, pictures }) 
 export function drawGallery(view, rows, show) {
   const { state } = view;
   byId("gallery-title").textContent = title(state);
-  const sources = new Set(rows.map((row) => row.source)).size;
   byId("gallery-note").textContent =
-    `${rows.length} images of ${sources} sources` + (rows.length ? "; choose one to look at it beside its original." : ".");
+    `${rows.length} images of ${rows.sources} sources` + (rows.length ? "; choose one to look at it beside its original." : ".");
   byId("cards").replaceChildren();
   append(view, rows, show);
 }
@@ -38,20 +37,25 @@ function append(view, rows, show) {
   more.onclick = () => append(view, rows, show);
 }
 
-function card({ labels, pictures, state }, { source, kind, value }, show) {
+function card({ labels, pictures }, { source, kind, value }, show) {
   const name = labels.page.sources[source];
   const { distortion, roi, bg } = labels.kinds[kind];
   const severity = roi === bg ? `${words(distortion)} ${roi}` : `${words(distortion)} ROI ${roi}, bg. ${bg}`;
   const layers = pictures.has(source) ? pictures.layers(labels, source, distortion, roi, bg) : null;
   const open = () => show({ source: name, shown: distortion, roi: `${roi}`, bg: `${bg}` });
-  const current = state.get("source") === name && state.get("shown") === distortion &&
-    state.get("roi") === `${roi}` && state.get("bg") === `${bg}`;
-  return element("li", {}, element("button", { type: "button", class: "card", onclick: open, "aria-current": `${current}` },
+  const place = `${source} ${distortion} ${roi} ${bg}`;
+  return element("li", {}, element("button", { type: "button", class: "card", onclick: open, "data-place": place },
     pictures.draw(source, layers, ""),
     element("b", {}, fixed(value)),
     element("span", {}, severity),
     element("span", { class: "source" }, name),
   ));
+}
+
+/** Mark the image that is shown beside its original. */
+export function markShown({ source, distortion, roi, bg }) {
+  const place = `${source} ${distortion} ${roi} ${bg}`;
+  for (const one of document.querySelectorAll(".card")) one.setAttribute("aria-current", `${one.dataset.place === place}`);
 }
 
 /** Controls of the gallery; returns a function that sets them to the state. */

@@ -7,6 +7,9 @@ export const REGIONS = [
   ["uniform", "Whole image"], ["roi", "Stronger in the ROI"], ["background", "Stronger in the background"], ["all", "All"],
 ];
 
+// An image's key in the order is one exact number: the bits of its label, which rise with it from 0 to those of 1, then its place.
+const PLACES = 2 ** 23, ONE = 0x3f800000;
+
 /** Everything of one task, its arrays read. */
 export async function readTask(page, number) {
   const facts = page.tasks[number];
@@ -101,19 +104,49 @@ class Labels {
     return { mean: count ? sum / count : NaN, count };
   }
 
-  /** Images that pass the filters, in order: {source, kind, value}. */
+  /** Images that pass the filters, in order. */
   rows(model, name, sources, wanted, order) {
-    const rows = [];
+    const kinds = this.kinds.map((kind, number) => (wanted(kind) ? number : -1)).filter((number) => number >= 0);
+    const keys = new Float64Array(sources.length * kinds.length);
+    const bits = new Uint32Array(1), value = new Float32Array(bits.buffer);
+    let count = 0;
     for (const source of sources) {
-      this.kinds.forEach((kind, number) => {
-        if (!wanted(kind)) return;
-        const value = this.value(model, name, source, number);
-        if (!Number.isNaN(value)) rows.push({ source, kind: number, value });
-      });
+      for (const kind of kinds) {
+        value[0] = this.value(model, name, source, kind);
+        if (Number.isNaN(value[0])) continue;
+        const rank = { worst: bits[0], best: ONE - bits[0] }[order] ?? 0;
+        keys[count++] = rank * PLACES + source * this.kinds.length + kind;
+      }
     }
-    const byPlace = (a, b) => a.source - b.source || a.kind - b.kind;
-    const sign = { worst: 1, best: -1, name: 0 }[order] ?? 1;
-    return rows.sort((a, b) => sign * (a.value - b.value) || byPlace(a, b));
+    return new Rows(keys.subarray(0, count).sort(), this, (source, kind) => this.value(model, name, source, kind));
+  }
+}
+
+/** Sorted images: their keys, of which the lower part is the image's place. */
+class Rows {
+  constructor(keys, labels, value) {
+    Object.assign(this, { keys, width: labels.kinds.length, value, length: keys.length });
+    this.sources = new Set(Array.from(keys, (_, i) => this.place(i)[0])).size;
+  }
+
+  place(i) {
+    const place = this.keys[i] % PLACES;
+    return [Math.floor(place / this.width), place % this.width];
+  }
+
+  at(i) {
+    const [source, kind] = this.place(i);
+    return { source, kind, value: this.value(source, kind) };
+  }
+
+  slice(first, last) {
+    return Array.from({ length: Math.max(0, Math.min(last, this.length) - first) }, (_, i) => this.at(first + i));
+  }
+
+  /** The first image of a source that passes a test; undefined without one. */
+  find(test) {
+    for (let i = 0; i < this.length; i++) if (test(this.place(i)[0])) return this.at(i);
+    return undefined;
   }
 }
 

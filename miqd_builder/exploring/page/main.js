@@ -3,7 +3,7 @@
 import { readPage } from "./blocks.js";
 import { byId, element } from "./elements.js";
 import { filterControls } from "./filters.js";
-import { drawGallery, galleryControls, galleryRows } from "./gallery.js";
+import { drawGallery, galleryControls, galleryRows, markShown } from "./gallery.js";
 import { readTask, REGIONS } from "./labels.js";
 import { drawMaps } from "./maps.js";
 import { Pictures } from "./pictures.js";
@@ -15,6 +15,7 @@ const page = readPage();
 const state = new State();
 const pictures = new Pictures(page);
 const tasks = new Map();
+const FILTERS = ["task", "label", "model", "distortion", "region", "severity", "pair", "q", "order", "pictured"];
 let drawing = 0;
 
 function taskOf(name) {
@@ -46,19 +47,25 @@ function start() {
   }
   byId("legend").append(...[["hit", "hit"], ["false", "false"], ["missed", "missed"]].map(([kind, word]) =>
     element("span", { class: kind }, word)), element("span", {}, "solid: reference, dashed: prediction; a hit overlaps it by IoU .5 or more"));
+  let drawn = null, rows = null;
   const draw = async () => {
     const turn = ++drawing;
     const { labels, predictions } = await taskOf(state.get("task"));
     if (turn !== drawing) return;
     const view = viewOf(labels);
-    const rows = galleryRows(view);
     setFilters(view);
     setGallery();
-    drawMaps(view);
-    drawGallery(view, rows, show);
+    const key = JSON.stringify(FILTERS.map((name) => state.get(name)));
+    if (key !== drawn) {
+      rows = galleryRows(view);
+      drawMaps(view);
+      drawGallery(view, rows, show);
+      drawn = key;
+    }
     if (!setViewer) return;
     const seen = seenOf(view, rows, predictions);
     setViewer(view, seen);
+    markShown(seen);
     const known = await predictions.of(seen.source);
     if (turn === drawing) drawPair(view, seen, known);
   };

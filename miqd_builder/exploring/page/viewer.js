@@ -46,7 +46,7 @@ export function viewerControls(state) {
 
 /** What the viewer shows: from the state, and where it says nothing, the first row of the gallery. */
 export function seenOf({ labels, state, pictures }, rows, predictions) {
-  const first = rows.find((row) => pictures.has(row.source));
+  const first = rows.find((source) => pictures.has(source));
   const fallback = first ?? { source: labels.page.pictured[0].source, kind: 0 };
   const asked = labels.page.sources.indexOf(state.get("source"));
   const source = pictures.has(asked) ? asked : fallback.source;
