@@ -22,8 +22,6 @@ from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.queries import labelled_tasks, part_names, read_parts
 from miqd_builder.tasks import Task, check_task
 
-FORMAT = 1
-"""Of the page's data; raised whenever the page's modules read it in another way."""
 MOST_BYTES = 30_000_000
 """Size of the file."""
 ROOM_FOR_PAGE = 400_000
@@ -88,7 +86,6 @@ def build_explorer(folder: RunFolder, record: RunRecord, *, task: Task | None, s
     pictured = _pictured(PicturedSources(folder, record, catalog, predictions, blocks), order, blocks, notes)
     name = folder.url.rstrip("/").rsplit("/", 1)[-1]
     page = {
-        "format": FORMAT,
         "run_seed": record.seed,
         "sample_seed": seed,
         "notes": notes,

@@ -35,7 +35,8 @@ class LabelMatrices:
     """Labels of one task.
 
     Attributes:
-        values: labels and ``psnr`` by name, float32 ``(sources, degradations)``; one without any value is left out.
+        values: labels and ``psnr`` by name, float32 ``(sources, degradations)``; but for consistency, one without any value is
+            left out.
         recipes: names of the recipes, sorted; none for imported labels without one.
         rows: label rows.
     """
@@ -61,7 +62,7 @@ def label_matrices(parts: Iterable[pa.Table], catalog: Catalog) -> LabelMatrices
             values[name][sources, kinds] = part[column].to_numpy()
         rows += part.num_rows
         recipes |= {name for name in part["recipe"].unique().to_pylist() if name}
-    known = {name: matrix for name, matrix in values.items() if not np.isnan(matrix).all()}
+    known = {name: matrix for name, matrix in values.items() if name == "consistency" or not np.isnan(matrix).all()}
     return LabelMatrices(known, tuple(sorted(recipes)), rows)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
+import miqd_builder as mb
+from tests.auditing.conftest import write_labels
 from tests.exploring.conftest import HOSTILE, Explored
 from tests.exploring.reading import Page
 
@@ -282,3 +284,12 @@ def test_it_is_drawn_at_once(explored: Explored, open_page: Open) -> None:
     paint = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)"
     here.until(lambda: bool(here.page.evaluate(paint)))
     assert here.page.evaluate(paint)[0] < 2000
+
+
+def test_labels_without_any_value_are_dashes(tmp_path: Path, open_page: Open) -> None:
+    """As where every model's responses are in the quarantine."""
+    empty = dict.fromkeys(("consistency_weighted", "accuracy_weighted", "composite"))
+    write_labels(tmp_path / "out", "det", 2, ["fog_1", "fog_2"], **empty)
+    here = open_page(Path(mb.explore(tmp_path / "out").page), drawn="#heatmap td")
+    assert here.page.locator("#heatmap td").all_inner_texts() == ["-", "-"]
+    assert here.text("#gallery-note") == "0 images of 0 sources."

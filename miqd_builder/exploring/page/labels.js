@@ -33,7 +33,8 @@ class Labels {
 
   /** Labels that there are: over all models, or of a single one. */
   choices(model) {
-    return LABELS.filter(([name]) => (model ? name !== "composite" && this.clean(model, name) : this.labels.has(name)));
+    const known = LABELS.filter(([name]) => (model ? name !== "composite" && this.clean(model, name) : this.labels.has(name)));
+    return known.length ? known : LABELS.filter(([name]) => name === "consistency");
   }
 
   clean(model, name) {

@@ -40,13 +40,15 @@ function viewOf(labels) {
 function start() {
   const setFilters = filterControls(state, page);
   const setGallery = galleryControls(state, page);
-  const setViewer = page.pictured.length ? viewerControls(state) : null;
+  const setViewer = page.pictured.length ? viewerControls(state, page) : null;
   if (!setViewer) {
     byId("viewer-note").textContent = "There are no pictures in this page: see the notes above.";
     byId("legend").hidden = true;
   }
   byId("legend").append(...[["hit", "hit"], ["false", "false"], ["missed", "missed"]].map(([kind, word]) =>
-    element("span", { class: kind }, word)), element("span", {}, "solid: reference, dashed: prediction; a hit overlaps it by IoU .5 or more"));
+    element("span", { class: kind }, word)), element("span", {}, 
+    `solid: reference, dashed: prediction; a hit overlaps it by IoU .5 or more. Detections below ${page.limits.score}, or beyond ` +
+    `${page.limits.objects} of an image, are not in this page.`));
   let drawn = null, rows = null;
   const draw = async () => {
     const turn = ++drawing;

@@ -16,7 +16,7 @@ export function drawMaps(view) {
     ? " Scores of single models are in the page for sources with pictures only." : "";
   byId("maps-note").textContent =
     `Mean ${labelWord(label)} of ${who}, ${sources.length} of ${labels.page.sources.length} sources.${partly} ` +
-    "A cell opens its images.";
+    `${labels.facts.recipe ? `Recipe ${labels.facts.recipe}. ` : ""}A cell opens its images.`;
   byId("grid-title").textContent = `ROI and background: ${state.get("distortion") ? words(state.get("distortion")) : "all distortions"}`;
 }
 

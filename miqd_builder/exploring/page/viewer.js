@@ -5,11 +5,10 @@ import { overlay } from "./overlay.js";
 import { compare, foundObjects, topClasses, trueObjects } from "./predictions.js";
 import { classes, readings } from "./readings.js";
 
-const LOWEST = "0.1";
 const level = (value) => (value ? `${value}` : "0 (undamaged)");
 
 /** Controls of the viewer; returns a function that sets them to what is shown. */
-export function viewerControls(state) {
+export function viewerControls(state, page) {
   const yes = (on) => (on ? "yes" : "no");
   const controls = {
     source: select("Source", (value) => state.set({ source: value })),
@@ -18,7 +17,7 @@ export function viewerControls(state) {
     bg: slider("Background severity", { min: 0, step: 1, shown: level }, (value) => state.set({ bg: `${value}` })),
     predictor: select("Predictions of", (value) => state.set({ predictor: value })),
     reference: select("Compared with", (value) => state.set({ reference: value })),
-    score: slider("Score from", { min: LOWEST, step: 0.05, shown: (value) => value.toFixed(2) }, (value) => state.set({ score: `${value}` })),
+    score: slider("Score from", { min: page.limits.score, step: 0.05, shown: (value) => value.toFixed(2) }, (value) => state.set({ score: `${value}` })),
     boxes: checkbox("boxes and masks", (on) => state.set({ boxes: yes(on) })),
     names: checkbox("names", (on) => state.set({ names: yes(on) })),
   };
