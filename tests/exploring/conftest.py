@@ -71,9 +71,9 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Explored:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium of the system."""
+    """A headless Chromium of the system; closed after the module, since its event loop would be in the way of others."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="the explorer's page needs playwright: pip install playwright"
     )
