@@ -28,10 +28,12 @@ demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small m
 	$(BIN)/miqd measure --run pipelines/demo.yaml --measures psnr,ssim
 	$(BIN)/miqd evaluate --model miqa-small --out runs/demo --resamples 200
 	$(BIN)/miqd benchmark --run pipelines/demo.yaml --filtering
+	$(BIN)/miqd explore --run pipelines/demo.yaml
 	$(BIN)/miqd audit --run pipelines/demo.yaml
 	$(BIN)/miqd assess pipelines/demo/images --out runs/demo/quality.csv
 	@echo
 	@echo "Look at    runs/demo/report/index.html (and benchmark.html), runs/demo/images/ and runs/demo/labels/ (Parquet)"
+	@echo "Explore    runs/demo/report/explore.html: heat maps, degraded pictures, boxes and masks, in one file"
 	@echo "Your own   .venv/bin/miqd assess DIR --out quality.csv: what images, videos and folders are worth to vision models"
 	@echo "Try next   make label TASK=det ARGS='--out runs/mine --set source.kind=folder --set source.images=DIR'"
 

@@ -5,6 +5,7 @@ from pipelines.api.benchmarking import Benchmarked, benchmark
 from pipelines.api.checking import Verification, VerifiedFile, status, verify
 from pipelines.api.evaluating import Evaluated, evaluate
 from pipelines.api.exchange import export, import_labels
+from pipelines.api.exploring import Explored, explore
 from pipelines.api.making import Made, degrade, label
 from pipelines.api.measuring import measure
 from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
@@ -15,6 +16,7 @@ __all__ = [
     "Audited",
     "Benchmarked",
     "Evaluated",
+    "Explored",
     "Made",
     "TaskAudit",
     "Trained",
@@ -27,6 +29,7 @@ __all__ = [
     "compare",
     "degrade",
     "evaluate",
+    "explore",
     "export",
     "export_model",
     "import_labels",

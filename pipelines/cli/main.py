@@ -10,6 +10,7 @@ import typer
 
 from pipelines.cli import assess as assess_cli
 from pipelines.cli import benchmark as benchmark_cli
+from pipelines.cli import explore as explore_cli
 from pipelines.cli import formats as formats_cli
 from pipelines.cli import quality as quality_cli
 from pipelines.cli import zoo as zoo_cli
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.add_typer(zoo_cli.app, name="zoo")
 app.add_typer(formats_cli.app)
 app.add_typer(benchmark_cli.app)
+app.add_typer(explore_cli.app)
 app.add_typer(quality_cli.app)
 app.add_typer(assess_cli.app)
 
