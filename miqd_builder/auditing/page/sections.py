@@ -1,0 +1,117 @@
+"""The evidence: which statistics stand where in the report, and how each is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from miqd_builder.auditing.document import Against, AgainstTask, Record, Statistic, TaskDocument
+from miqd_builder.auditing.page.answer import leading_label
+from miqd_builder.auditing.page.blocks import Block, Drawn, Section, Spec, missing, section, statistic_block
+from miqd_builder.auditing.page.drawings import grids, marked, model_matrix, severity_curves
+from miqd_builder.auditing.page.machine_drawings import calibration_curves, detection_errors, rate_curves, satisfied_machines
+from miqd_builder.auditing.page.numbers import keys_of
+
+LABELS = ("consistency", "accuracy")
+HOLLOW = "A hollow dot: its interval includes 0."
+
+
+def _overall(record: Record) -> bool:
+    return record.distortion is None
+
+
+def _mean_of_models(record: Record) -> bool:
+    return record.model is None
+
+
+def _pairs(of: TaskDocument, statistic: Statistic) -> Drawn:
+    """Differences of the leading label between the most harmful distortion and each other one."""
+    return marked("distortion", "other", labels=(leading_label(of),), words=HOLLOW)(of, statistic)
+
+
+HOW_MUCH = (
+    Spec(("severity", "severity_decline", "psnr"), severity_curves),
+    Spec(("distortion_decline", "distortion"), marked("distortion", labels=LABELS, harm=True, zero=True, words=HOLLOW)),
+    Spec(("category_decline", "category"), marked("category", labels=LABELS, zero=True, words=HOLLOW)),
+    Spec(("distortion_difference",)),
+)
+WHERE = (
+    Spec(("grid", "grid_decline"), grids),
+    Spec(
+        ("region_difference",),
+        marked(
+            "distortion",
+            labels=LABELS,
+            harm=True,
+            words=f"Left of 0: degrading the object (ROI) hurts more than degrading the background. {HOLLOW}",
+        ),
+    ),
+    Spec(("region", "region_decline"), marked("region", labels=LABELS, only=_overall)),
+)
+WHICH = (
+    Spec(("models",), marked("model", labels=("P", "mPC", "rPC", "consistency"), falling="consistency")),
+    Spec(("models_ap",), marked("model", labels=("P", "mPC", "rPC"), falling="mPC")),
+    Spec(("model_difference",), marked("model", "other", words=HOLLOW)),
+    Spec(("model_severity", "model_severity_decline"), model_matrix),
+    Spec(("mce",), marked("model", labels=("mCE", "relative_mCE"), only=_overall, zero=True)),
+    Spec(("effective_robustness",), marked("model", words=HOLLOW, zero=True)),
+    Spec(("distortion_models",), marked("distortion", labels=LABELS, harm=True)),
+)
+MACHINES = (
+    Spec(("smr",), satisfied_machines),
+    Spec(("jnd",), marked("distortion", "threshold", only=lambda r: r.quantile is None, harm=True, zero=True)),
+    Spec(("jnd_models",), marked("model", "threshold", zero=True)),
+    Spec(("rate",), rate_curves),
+    Spec(("bd_rate",), marked("distortion", "other", labels=LABELS, words=HOLLOW)),
+    Spec(("rate_at_smr",), marked("distortion", "threshold", zero=True)),
+)
+ERRORS = (
+    Spec(("error_types",), detection_errors),
+    Spec(("error_types_difference",), marked("distortion", "error", words=HOLLOW)),
+)
+TRUST = (
+    Spec(("noise_ceiling",), marked()),
+    Spec(("agreement",), marked("model", "other")),
+    Spec(("error_consistency",), marked("model", "other", words=HOLLOW)),
+    Spec(("violations",), marked("distortion", harm=True, zero=True)),
+    Spec(("calibration",), calibration_curves),
+)
+SECTIONS = (
+    ("How much it hurts", "how-much", HOW_MUCH),
+    ("Where it hurts", "where", WHERE),
+    ("Which models", "models", WHICH),
+    ("For users of codecs and cameras", "machines", MACHINES),
+    ("Errors of the detections", "errors", ERRORS),
+    ("How far the labels can be trusted", "trust", TRUST),
+)
+
+
+def sections(of: TaskDocument) -> list[Section]:
+    """Return the evidence of a task; statistics that no section knows come last, with all of their values."""
+    known = {name for _, _, specs in SECTIONS for spec in specs for name in spec.names} | {"extremes"}
+    others = tuple(Spec((name,)) for name in of.statistics if name not in known)
+    groups = [*SECTIONS, *([("More", "more", others)] if others else [])]
+    found = [section(of, title, slug, specs) for title, slug, specs in groups]
+    return [one for one in found if one.blocks or one.missing]
+
+
+def against_blocks(of: AgainstTask) -> list[Block]:
+    """Return the paired differences of a task between two runs, each drawn with its interval."""
+    return [statistic_block(one, _difference(one)) for one in of.statistics.values()]
+
+
+def against_missing(of: AgainstTask) -> list[object]:
+    """Return why differences of a task are absent."""
+    return list(missing(of.absent, {name.partition(".")[0] for name in of.absent}))
+
+
+def _difference(statistic: Statistic) -> Drawn:
+    """All values as marks; without those of single severities where there are too many rows to read."""
+    keys = keys_of(statistic)
+    rows = {tuple(getattr(record, key) for key in keys) for record in statistic.records}
+    if len(rows) > 60:
+        return Drawn(words="Too many values to draw: all are in the table below.")
+    draw: Callable[..., Drawn] = marked(*keys, words=HOLLOW)
+    return draw(None, statistic)
+
+
+__all__ = ["Against", "against_blocks", "against_missing", "sections"]
