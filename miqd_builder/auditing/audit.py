@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from miqd_builder.auditing.document import AuditDocument, ModelFacts, TaskDocument
+from miqd_builder.auditing.error_consistency import ErrorConsistency
+from miqd_builder.auditing.extremes import extremes
 from miqd_builder.auditing.found import Found
 from miqd_builder.auditing.groups import by_group
+from miqd_builder.auditing.jnd import MachineJnd
 from miqd_builder.auditing.label_means import LabelMeans
+from miqd_builder.auditing.machine_ratio import MachineRatio
 from miqd_builder.auditing.model_means import ModelMeans
 from miqd_builder.auditing.models import by_model
 from miqd_builder.auditing.provenance import model_hashes, run_facts
@@ -15,6 +19,7 @@ from miqd_builder.auditing.resampling import CONFIDENCE, Resampling
 from miqd_builder.auditing.robustness import check_baseline, robustness
 from miqd_builder.auditing.severity import by_severity, psnr
 from miqd_builder.auditing.task_rows import TaskFacts, blocks, task_facts
+from miqd_builder.auditing.violations import Violations
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import labelled_tasks
@@ -72,8 +77,9 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
     """
     resampling = Resampling.draw(len(facts.source_ids), len(facts.models), resamples=resamples, seed=seed)
     labels, models = LabelMeans(facts, resampling), ModelMeans(facts, resampling)
+    others = [kind(facts, resampling) for kind in (MachineRatio, MachineJnd, Violations, ErrorConsistency)]
     for block in blocks(folder, facts):
-        for collector in (labels, models):
+        for collector in (labels, models, *others):
             collector.collect(block)
     found = Found()
     for part in (
@@ -82,6 +88,8 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
         by_group(labels),
         by_model(models),
         robustness(models, baseline),
+        *(collector.found() for collector in others),
+        extremes(folder, facts.task),
     ):
         found.merge(part)
     hashes = model_hashes(folder, facts.task)

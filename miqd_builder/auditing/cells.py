@@ -69,6 +69,20 @@ class Cells:
         """Codes of the uniform degradations."""
         return self.where(region=UNIFORM)
 
+    @cached_property
+    def places(self) -> Ints:
+        """Place of each cell among the uniform ones, and behind them that of the originals; -1 for other cells."""
+        places = np.full(len(self.all) + 1, -1)
+        places[self.uniform] = np.arange(len(self.uniform))
+        places[self.original] = len(self.uniform)
+        return places
+
+    @cached_property
+    def uniform_places(self) -> dict[str, Ints]:
+        """Places of the uniform cells of each distortion that has some, by rising severity."""
+        found = ((name, self.places[self.uniform_of(name)]) for name in self.distortions)
+        return {name: places for name, places in found if len(places)}
+
     def where(self, **values: str | int) -> Ints:
         """Return the codes of the cells whose attributes have these values."""
         return np.array(

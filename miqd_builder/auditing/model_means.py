@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from miqd_builder.auditing.document import Record
-from miqd_builder.auditing.resampling import DrawnSums, Floats, Ints, Resampling, placed, ratio, record
+from miqd_builder.auditing.resampling import DrawnSums, Floats, Ints, Resampling, ratio, record
 from miqd_builder.auditing.task_rows import Block, TaskFacts
 
 SCORES = ("consistency", "accuracy")
-
-_VALUES = "select source, model, cell, consistency, accuracy from scores"
 
 
 class ModelMeans:
@@ -31,22 +29,13 @@ class ModelMeans:
 
     def __init__(self, facts: TaskFacts, resampling: Resampling) -> None:
         self.models, self.resampling, self.cells = facts.models, resampling, facts.cells
-        uniform = facts.cells.uniform
-        self._place = np.full(len(facts.cells) + 1, -1)
-        self._place[uniform] = np.arange(len(uniform))
-        self._place[-1] = len(uniform)
-        places = ((name, self._place[facts.cells.uniform_of(name)]) for name in facts.cells.distortions)
-        self.distortions: dict[str, Ints] = {name: found for name, found in places if len(found)}
-        self.values = DrawnSums(resampling, len(self.models), len(uniform) + 1, len(SCORES))
+        self.distortions: dict[str, Ints] = facts.cells.uniform_places
+        self.values = DrawnSums(resampling, len(self.models), len(facts.cells.uniform) + 1, len(SCORES))
 
     def collect(self, block: Block) -> None:
         """Add a block's scores."""
-        rows = block.query(_VALUES)
-        shape = (len(block.sources), len(self.models), self.values.total.shape[2])
-        places = (rows["row"], rows["model"].astype(np.int64), self._place[rows["cell"]])
-        columns = zip(*(placed(shape, places, rows[name]) for name in SCORES), strict=True)
-        total, count = (np.stack(arrays, axis=-1) for arrays in columns)
-        self.values.add(block.sources, total, count)
+        known = ~np.isnan(block.scores)
+        self.values.add(block.sources, np.where(known, block.scores, 0), known.astype(np.float64))
 
     def cell_means(self, score: str) -> Floats:
         """Return a mean score by model and place in every draw, ``(draws, models, places)``."""

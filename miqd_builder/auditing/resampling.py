@@ -122,7 +122,7 @@ def ratio(a: Floats, b: Floats) -> Floats:
         return np.where(b != 0, a / b, np.nan)
 
 
-def placed(shape: tuple[int, ...], places: tuple[Ints, ...], values: Floats) -> tuple[Floats, Floats]:
+def placed(shape: tuple[int, ...], places: tuple[NDArray[Any], ...], values: Floats) -> tuple[Floats, Floats]:
     """Return sums and counts of values at places of an array; NaN is no value."""
     known = ~np.isnan(values)
     flat = np.ravel_multi_index(tuple(place[known] for place in places), shape)

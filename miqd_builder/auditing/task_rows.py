@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,12 +93,26 @@ class Block:
         database: with the tables ``labels`` (source, cell, consistency, accuracy, composite) and ``scores`` (source, model,
             cell, distortion, severity, consistency, accuracy), the latter of uniform degradations and originals only.
         sources: codes of the block's sources, int64, rising.
-        parts: names of its parts of labels.
+        facts: of the task.
     """
 
     database: duckdb.DuckDBPyConnection
     sources: NDArray[np.int64]
-    parts: tuple[str, ...]
+    facts: TaskFacts
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """Consistency and accuracy, ``(sources, models, places, 2)``: the uniform cells in their order, then the original.
+
+        NaN where there is none.
+        """
+        rows = self.query("select source, model, cell, consistency, accuracy from scores")
+        facts = self.facts
+        tensor = np.full((len(self.sources), len(facts.models), len(facts.cells.uniform) + 1, 2), np.nan)
+        place = facts.cells.places[rows["cell"]]
+        for index, name in enumerate(("consistency", "accuracy")):
+            tensor[rows["row"], rows["model"], place, index] = rows[name]
+        return tensor
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Columns:
         """Return columns as arrays, float columns with NaN for null; ``row`` is the place of the source in the block."""
@@ -170,7 +185,7 @@ def blocks(folder: RunFolder, facts: TaskFacts) -> Iterator[Block]:
             database.execute(_SOURCES)
             database.execute(_LABELS)
             _load_scores(database, folder, [name for part in parts for name in scores.get(part.rsplit("/", 1)[1], ())])
-            yield Block(database, codes, parts)
+            yield Block(database, codes, facts)
 
 
 def model_parts(folder: RunFolder, facts: TaskFacts, table: str = "scores") -> dict[str, list[str]]:
