@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from miqd_builder.auditing.against import compare_runs
+from miqd_builder.auditing.agreement import agreement
+from miqd_builder.auditing.calibration import calibration
 from miqd_builder.auditing.document import AuditDocument, ModelFacts, TaskDocument
 from miqd_builder.auditing.error_consistency import ErrorConsistency
 from miqd_builder.auditing.extremes import extremes
@@ -32,6 +35,7 @@ def audit_run(
     *,
     tasks: Sequence[str] | None = None,
     baseline: str | None = None,
+    against: RunFolder | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> AuditDocument:
@@ -41,12 +45,13 @@ def audit_run(
         folder: the run folder.
         tasks: which tasks; None for all that have labels.
         baseline: model that mean corruption errors are taken against.
+        against: another run, to compare this one with.
         resamples: bootstrap draws.
         seed: of the draws and samples.
 
     Raises:
         ConfigError: no task has the baseline model.
-        StoreError: there are no labels, or a part is damaged.
+        StoreError: there are no labels, a part is damaged, or the other run has no labels of these tasks.
     """
     chosen = list(tasks) if tasks else labelled_tasks(folder)
     if not chosen:
@@ -62,6 +67,7 @@ def audit_run(
         tasks={
             task: audit_task(folder, known, baseline=baseline, resamples=resamples, seed=seed) for task, known in facts.items()
         },
+        against=None if against is None else compare_runs(folder, facts, against, resamples=resamples, seed=seed),
     )
 
 
@@ -89,6 +95,8 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
         by_model(models),
         robustness(models, baseline),
         *(collector.found() for collector in others),
+        agreement(folder, facts, resamples=resamples, seed=seed),
+        calibration(folder, facts, resamples=resamples, seed=seed),
         extremes(folder, facts.task),
     ):
         found.merge(part)

@@ -178,14 +178,18 @@ def blocks(folder: RunFolder, facts: TaskFacts) -> Iterator[Block]:
         for start in range(0, len(facts.parts), parts_at_once):
             parts = facts.parts[start : start + parts_at_once]
             table = joined(read_parts(folder, parts, _LABEL_COLUMNS))
-            ids = table["source_id"].unique().to_pylist()
+            ids = [source_id for source_id in table["source_id"].unique().to_pylist() if source_id in code_of]
             codes = np.array(sorted(code_of[source_id] for source_id in ids), np.int64)
             database.register("label_parts", table)
-            database.register("found_sources", pa.table({"source_id": ids, "code": [code_of[i] for i in ids]}))
+            database.register("found_sources", _codes(ids, code_of))
             database.execute(_SOURCES)
             database.execute(_LABELS)
             _load_scores(database, folder, [name for part in parts for name in scores.get(part.rsplit("/", 1)[1], ())])
             yield Block(database, codes, facts)
+
+
+def _codes(ids: Sequence[str], code_of: dict[str, int]) -> pa.Table:
+    return pa.table({"source_id": pa.array(ids, pa.string()), "code": pa.array([code_of[i] for i in ids], pa.int32())})
 
 
 def model_parts(folder: RunFolder, facts: TaskFacts, table: str = "scores") -> dict[str, list[str]]:
