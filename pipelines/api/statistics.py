@@ -107,7 +107,7 @@ def audit(
     chosen = [task] if task else None
     document = audit_run(folder, tasks=chosen, baseline=baseline, against=other, resamples=resamples, seed=seed)
     written = write_document(folder, document)
-    write_report(folder, tasks=chosen)
+    write_report(folder, document)
     tasks = {name: _task_audit(folder, name, found) for name, found in document.tasks.items()}
     return Audited(f"{url}/report/index.html", written, tasks, document)
 

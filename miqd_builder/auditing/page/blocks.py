@@ -30,6 +30,7 @@ class Drawn:
         heat: what the ends of the heat colours mean; empty where there are none.
         tables: tables that are open.
         words: a sentence on how to read it.
+        complete: whether the open tables hold all values, so that none need be folded.
     """
 
     panels: Sequence[Panel] = ()
@@ -37,6 +38,7 @@ class Drawn:
     heat: tuple[str, str] | None = None
     tables: Sequence[Table] = ()
     words: str = ""
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ def section(of: TaskDocument, title: str, slug: str, specs: Sequence[Spec]) -> S
 
 def statistic_block(statistic: Statistic, drawn: Drawn, others: Sequence[Statistic] = (), title: str = "") -> Block:
     """Return the block of a statistic, with all values of others folded below its own."""
-    return Block(
-        title or statistic.title, statistic.definition, notes(statistic), drawn, [values_table(s) for s in (statistic, *others)]
-    )
+    folded = others if drawn.complete else (statistic, *others)
+    values = [values_table(one) for one in folded]
+    return Block(title or statistic.title, statistic.definition, notes(statistic), drawn, values)
 
 
 def missing(absent: Mapping[str, str], names: set[str]) -> list[Missing]:
@@ -122,7 +124,11 @@ def wording(name: str) -> str:
 
 def notes(statistic: Statistic) -> list[str]:
     """Return what the values of a statistic rest on, a phrase each."""
-    said = [f"Rests on {statistic.severities}", f"Against {statistic.baseline}" if statistic.baseline else ""]
+    said = [
+        f"Values: {statistic.unit}",
+        f"Rests on {statistic.severities}",
+        f"Against {statistic.baseline}" if statistic.baseline else "",
+    ]
     said += [f"Intervals: {statistic.interval}" if statistic.interval else "No intervals"]
     said += [f"Computed from {statistic.sample}" if statistic.sample else ""]
     labels = dict.fromkeys(record.label for record in statistic.records)

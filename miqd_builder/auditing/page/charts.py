@@ -127,7 +127,7 @@ def heat_strips(
     rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], Sequence[Cell]], *, label: str
 ) -> Markup:
     """Return a matrix whose cells are strips of narrow cells: models by distortions, severities side by side."""
-    narrow, height, gap = 11, 18, 5
+    narrow, height, gap = 13, 20, 6
     most = max((len(strip) for strip in cells.values()), default=1)
     left, top = 12 + 6.2 * max(map(len, rows), default=1), 64
     pitch = narrow * most + gap
@@ -137,7 +137,7 @@ def heat_strips(
     ]
     for row, model in enumerate(rows):
         y = top + row * (height + 3)
-        parts.append(text(left - 6, y + 13, model, "end"))
+        parts.append(text(left - 6, y + 14, model, "end"))
         for column, name in enumerate(columns):
             strip = cells.get((model, name), ())
             x = left + pitch * column

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from miqd_builder.auditing.document import Record, Statistic, TaskDocument
 from miqd_builder.auditing.page.answer import by_harm, leading_label
 from miqd_builder.auditing.page.blocks import Drawn, Panel
 from miqd_builder.auditing.page.charts import Cell, Line, Point, heat_strips, line_chart, severity_grid
 from miqd_builder.auditing.page.numbers import hint, key_text, plain, with_interval
-from miqd_builder.auditing.page.scale import Scale
+from miqd_builder.auditing.page.scale import UNIT, Scale
 from miqd_builder.auditing.page.tables import Row, colour_of, drawn_table
 
 SEVERITIES = Scale(1, 5, (1, 2, 3, 4, 5))
@@ -18,11 +19,23 @@ FEW = 12
 
 
 def severity_curves(of: TaskDocument, statistic: Statistic) -> Drawn:
-    """Consistency and accuracy over uniform severity, a panel a distortion."""
+    """Consistency and accuracy over uniform severity, a panel a distortion, the most harmful one first."""
+    drawn = difference_curves(statistic, by_harm(of), UNIT)
+    return replace(drawn, words=f"Most harmful distortion first. {drawn.words}")
+
+
+def difference_curves(statistic: Statistic, names: Sequence[str], y: Scale) -> Drawn:
+    """Consistency and accuracy over uniform severity, a panel a distortion.
+
+    Args:
+        statistic: scores or differences by distortion and severity.
+        names: distortions in the order of the panels.
+        y: axis of the values.
+    """
     labels = _labels(statistic, ("consistency", "accuracy"))
     x = severity_scale(statistic.records)
     panels = []
-    for name in by_harm(of):
+    for name in names:
         own = [r for r in statistic.records if r.distortion == name and r.severity is not None]
         lines = [
             Line(colour_of(label, labels), points([r for r in own if r.label == label], "severity", "score"))
@@ -30,17 +43,9 @@ def severity_curves(of: TaskDocument, statistic: Statistic) -> Drawn:
             if any(r.label == label for r in own)
         ]
         if lines:
-            panels.append(
-                Panel(
-                    plain(name),
-                    line_chart(lines, x, x_title="severity", label=f"{plain(name)}: {' and '.join(labels)} over severity"),
-                )
-            )
-    return Drawn(
-        panels,
-        legend(labels),
-        words="Most harmful distortion first. Bands are the intervals; point at a dot for its numbers.",
-    )
+            said = f"{plain(name)}: {' and '.join(labels)} over severity"
+            panels.append(Panel(plain(name), line_chart(lines, x, y, x_title="severity", label=said)))
+    return Drawn(panels, legend(labels), words="Bands are the intervals; point at a dot for its numbers.")
 
 
 def grids(of: TaskDocument, statistic: Statistic) -> Drawn:
@@ -89,6 +94,7 @@ def marked(
     falling: str = "",
     harm: bool = False,
     zero: bool = False,
+    series: str = "",
     words: str = "",
 ) -> Callable[[TaskDocument, Statistic], Drawn]:
     """Return a function that draws values as marks on a common axis, beside their numbers.
@@ -100,13 +106,11 @@ def marked(
         falling: a label by which rows are sorted, largest first.
         harm: rows in the order of :func:`by_harm`, those without a distortion first.
         zero: whether the axis shows 0.
+        series: a number among the keys that takes the place of the label.
         words: how to read it.
     """
 
     def draw(of: TaskDocument, statistic: Statistic) -> Drawn:
-        records = [r for r in statistic.records if only is None or only(r)]
-        if not records:
-            return Drawn()
         place = {name: index for index, name in enumerate(by_harm(of))}
 
         def order(row: Row) -> float:
@@ -114,13 +118,34 @@ def marked(
                 return place.get(row.first.distortion or "", -1)
             return -row.records[falling].value if falling in row.records else 0.0
 
-        shown = _labels(statistic, labels) if labels else ()
+        records = [r for r in statistic.records if only is None or only(r)]
+        if series:
+            records = [r.model_copy(update={"label": f"{series} {key_text(r, series)}"}) for r in records]
         sort = order if harm or falling else None
-        table = drawn_table(statistic, keys=keys, labels=shown, records=records, order=sort, zero=zero)
-        names = list(shown) or list(dict.fromkeys(r.label for r in records))
-        return Drawn(legend=legend(names) if len(names) > 1 else (), tables=[table], words=words)
+        return all_marks(statistic, keys, records=records, labels=labels, order=sort, zero=zero, words=words)
 
     return draw
+
+
+def all_marks(
+    statistic: Statistic,
+    keys: Sequence[str],
+    *,
+    records: Sequence[Record] | None = None,
+    labels: Sequence[str] = (),
+    order: Callable[[Row], float] | None = None,
+    zero: bool = False,
+    words: str = "",
+) -> Drawn:
+    """Return a table that draws values, and what its colours mean; arguments as for :func:`marked` and :func:`drawn_table`."""
+    records = statistic.records if records is None else records
+    names = [label for label in labels or dict.fromkeys(r.label for r in records) if any(r.label == label for r in records)]
+    shown = [r for r in records if r.label in names]
+    if not shown:
+        return Drawn()
+    table = drawn_table(statistic, keys=keys, labels=names, records=shown, order=order, zero=zero)
+    complete = len(shown) == len(statistic.records) and not table.note
+    return Drawn(legend=legend(names) if len(names) > 1 else (), tables=[table], words=words, complete=complete)
 
 
 def points(records: Sequence[Record], key: str, unit: str) -> list[Point]:

@@ -55,10 +55,9 @@ def overlay(pixels: NDArray[np.uint8], solid: Sequence[Shape], dashed: Sequence[
     height, width = pixels.shape[:2]
     data = base64.b64encode(thumbnail(pixels)).decode()
     parts = [Markup('<image href="data:image/webp;base64,{}" width="{}" height="{}"/>').format(data, width, height)]
+    parts += [Markup('<path class="shape halo" d="{}"/>').format(shape.path) for shape in (*solid, *dashed)]
     for shapes, style in ((solid, "truth"), (dashed, "predicted")):
-        for shape in shapes:
-            parts.append(Markup('<path class="shape halo" d="{}"/>').format(shape.path))
-            parts.append(Markup('<path class="shape {}" d="{}"/>').format(style, shape.path))
+        parts += [Markup('<path class="shape {}" d="{}"/>').format(style, shape.path) for shape in shapes]
     size = round(max(height, width) / 22, 1)
     for shapes, style in ((solid, "truth"), (dashed, "predicted")):
         parts += [_name(shape, style, size, width, height) for shape in shapes if shape.name]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from miqd_builder.auditing.document import Against, AgainstTask, Record, Statistic, TaskDocument
-from miqd_builder.auditing.page.answer import leading_label
-from miqd_builder.auditing.page.blocks import Block, Drawn, Section, Spec, missing, section, statistic_block
-from miqd_builder.auditing.page.drawings import grids, marked, model_matrix, severity_curves
+from miqd_builder.auditing.document import AgainstTask, Record, Statistic, TaskDocument
+from miqd_builder.auditing.page.blocks import Block, Drawn, Section, Spec, section, statistic_block
+from miqd_builder.auditing.page.drawings import all_marks, difference_curves, grids, marked, model_matrix, severity_curves
 from miqd_builder.auditing.page.machine_drawings import calibration_curves, detection_errors, rate_curves, satisfied_machines
 from miqd_builder.auditing.page.numbers import keys_of
+from miqd_builder.auditing.page.scale import Scale
 
 LABELS = ("consistency", "accuracy")
+DIFFERENCES = ("overall_difference", "distortion_difference", "region_difference", "models_difference", "severity_difference")
+"""Of two runs, in the order of the page."""
+
 HOLLOW = "A hollow dot: its interval includes 0."
 
 
@@ -19,13 +20,11 @@ def _overall(record: Record) -> bool:
     return record.distortion is None
 
 
-def _mean_of_models(record: Record) -> bool:
-    return record.model is None
-
-
-def _pairs(of: TaskDocument, statistic: Statistic) -> Drawn:
-    """Differences of the leading label between the most harmful distortion and each other one."""
-    return marked("distortion", "other", labels=(leading_label(of),), words=HOLLOW)(of, statistic)
+def _corruption_errors(of: TaskDocument, statistic: Statistic) -> Drawn:
+    """Mean corruption errors by model; where there are none, those of the distortions."""
+    if any(record.distortion is None for record in statistic.records):
+        return marked("model", labels=("mCE", "relative_mCE"), only=_overall, zero=True)(of, statistic)
+    return marked("model", "distortion", zero=True)(of, statistic)
 
 
 HOW_MUCH = (
@@ -52,14 +51,14 @@ WHICH = (
     Spec(("models_ap",), marked("model", labels=("P", "mPC", "rPC"), falling="mPC")),
     Spec(("model_difference",), marked("model", "other", words=HOLLOW)),
     Spec(("model_severity", "model_severity_decline"), model_matrix),
-    Spec(("mce",), marked("model", labels=("mCE", "relative_mCE"), only=_overall, zero=True)),
+    Spec(("mce",), _corruption_errors),
     Spec(("effective_robustness",), marked("model", words=HOLLOW, zero=True)),
     Spec(("distortion_models",), marked("distortion", labels=LABELS, harm=True)),
 )
 MACHINES = (
     Spec(("smr",), satisfied_machines),
-    Spec(("jnd",), marked("distortion", "threshold", only=lambda r: r.quantile is None, harm=True, zero=True)),
-    Spec(("jnd_models",), marked("model", "threshold", zero=True)),
+    Spec(("jnd",), marked("distortion", series="threshold", only=lambda r: r.quantile is None, harm=True, zero=True)),
+    Spec(("jnd_models",), marked("model", series="threshold", zero=True)),
     Spec(("rate",), rate_curves),
     Spec(("bd_rate",), marked("distortion", "other", labels=LABELS, words=HOLLOW)),
     Spec(("rate_at_smr",), marked("distortion", "threshold", zero=True)),
@@ -95,23 +94,15 @@ def sections(of: TaskDocument) -> list[Section]:
 
 
 def against_blocks(of: AgainstTask) -> list[Block]:
-    """Return the paired differences of a task between two runs, each drawn with its interval."""
-    return [statistic_block(one, _difference(one)) for one in of.statistics.values()]
-
-
-def against_missing(of: AgainstTask) -> list[object]:
-    """Return why differences of a task are absent."""
-    return list(missing(of.absent, {name.partition(".")[0] for name in of.absent}))
+    """Return the paired differences of a task between two runs, each drawn with its intervals; the overall one first."""
+    ranked = sorted(of.statistics, key=lambda name: DIFFERENCES.index(name) if name in DIFFERENCES else len(DIFFERENCES))
+    return [statistic_block(of.statistics[name], _difference(of.statistics[name])) for name in ranked]
 
 
 def _difference(statistic: Statistic) -> Drawn:
-    """All values as marks; without those of single severities where there are too many rows to read."""
+    """Curves of differences by severity; other differences as marks."""
     keys = keys_of(statistic)
-    rows = {tuple(getattr(record, key) for key in keys) for record in statistic.records}
-    if len(rows) > 60:
-        return Drawn(words="Too many values to draw: all are in the table below.")
-    draw: Callable[..., Drawn] = marked(*keys, words=HOLLOW)
-    return draw(None, statistic)
-
-
-__all__ = ["Against", "against_blocks", "against_missing", "sections"]
+    if keys == ["distortion", "severity"]:
+        names = dict.fromkeys(r.distortion for r in statistic.records if r.distortion is not None)
+        return difference_curves(statistic, list(names), Scale.around(statistic.records, zero=True))
+    return all_marks(statistic, keys, words=HOLLOW)

@@ -14,10 +14,10 @@ from miqd_builder.auditing.page.scale import Scale
 
 MOST_ROWS = 120
 """Rows of a table of all values; a longer one is in audit.json only."""
-MOST_DRAWN = 60
+MOST_DRAWN = 45
 """Rows of a table that draws its values."""
 
-COLOURS = {"consistency": 0, "accuracy": 1, "composite": 2, "P": 2, "mPC": 1, "rPC": 0}
+COLOURS = {"consistency": 0, "accuracy": 1, "composite": 2, "P": 2, "mPC": 1, "rPC": 3}
 """Colour of a label wherever it is drawn; others take the next ones."""
 
 
