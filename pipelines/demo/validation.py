@@ -73,8 +73,8 @@ def write(folder: Path = FOLDER) -> None:
     (folder / "annotations.json").write_text(json.dumps(coco_annotations(scenes), indent=1) + "\n")
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "label"])
-        writer.writerows([f"{name}.png", scene.label] for name, scene in scenes.items())
+        writer.writerow(["file", "label", "name"])
+        writer.writerows([f"{name}.png", scene.label, CLASS_NAMES[scene.label]] for name, scene in scenes.items())
 
 
 if __name__ == "__main__":

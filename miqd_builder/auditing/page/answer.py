@@ -52,12 +52,12 @@ def _what(of: TaskDocument) -> Markup:
     if len(ranked) == 1:
         return Markup("Under <b>{}</b>, the run's only distortion, {}.").format(_name(worst), falls)
     apart = _difference(of, "distortion_difference", label, "distortion", worst.distortion, least.distortion)
-    said = Markup("<b>{}</b> hurts most: {}. <b>{}</b> hurts least: {}; the difference between the two {}").format(
+    said = Markup("<b>{}</b> hurts most: {}. <b>{}</b> hurts least: {}; their difference {}").format(
         _name(worst).capitalize(), falls, _name(least).capitalize(), _per_cent(least), _verdict(apart)
     )
     if len(ranked) > 2:
         near = _difference(of, "distortion_difference", label, "distortion", worst.distortion, ranked[1].distortion)
-        said += Markup(", that between {} and the next, {}, {}").format(_name(worst), _name(ranked[1]), _verdict(near))
+        said += Markup("; that of {} and the next, {}, {}").format(_name(worst), _name(ranked[1]), _verdict(near))
     return said + Markup(".")
 
 

@@ -65,7 +65,7 @@ def grids(of: TaskDocument, statistic: Statistic) -> Drawn:
             panels.append(Panel(plain(name), severity_grid(cells, levels, label=said)))
     words = (
         f"Mean {label}. Upwards the object (ROI) is degraded more, to the right the background; uniform degradations are on "
-        "the diagonal. Darker above the diagonal than below it: the object matters more."
+        "the diagonal. Redder above the diagonal than below it: the object matters more."
     )
     return Drawn(panels, heat=(f"{label} 1", f"{label} 0"), words=words)
 
