@@ -99,8 +99,8 @@ def _which(of: TaskDocument) -> Markup:
     if len(ranked) == 1:
         return Markup("<b>{}</b> is the run's only model: {} is {}.").format(best.model, what, with_interval(best, "ratio"))
     apart = _difference(of, "model_difference", label, "model", best.model, worst.model)
-    value = "" if apart is None else f" {with_interval(apart, 'ratio')},"
-    return Markup("<b>{}</b> suffers least: {} is {}. <b>{}</b> suffers most: {}; their difference,{} {}.").format(
+    value = "" if apart is None else f", {with_interval(apart, 'ratio')},"
+    return Markup("<b>{}</b> suffers least: {} is {}. <b>{}</b> suffers most: {}; their difference{} {}.").format(
         best.model, what, with_interval(best, "ratio"), worst.model, with_interval(worst, "ratio"), value, _verdict(apart)
     )
 

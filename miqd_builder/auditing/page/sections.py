@@ -87,7 +87,8 @@ SECTIONS = (
 def sections(of: TaskDocument) -> list[Section]:
     """Return the evidence of a task; statistics that no section knows come last, with all of their values."""
     known = {name for _, _, specs in SECTIONS for spec in specs for name in spec.names} | {"extremes"}
-    others = tuple(Spec((name,)) for name in of.statistics if name not in known)
+    names = dict.fromkeys((*of.statistics, *(name.partition(".")[0] for name in of.absent)))
+    others = tuple(Spec((name,)) for name in names if name not in known)
     groups = [*SECTIONS, *([("More", "more", others)] if others else [])]
     found = [section(of, title, slug, specs) for title, slug, specs in groups]
     return [one for one in found if one.blocks or one.missing]
