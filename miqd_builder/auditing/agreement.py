@@ -54,7 +54,7 @@ def agreement(folder: RunFolder, facts: TaskFacts, *, resamples: int, seed: int)
         interval=few.text(),
         why_not=CONSTANT,
         labels=("consistency", "accuracy", "composite"),
-        **extra,  # type: ignore[typeddict-item]
+        **extra,
     )
     resampling = Resampling.draw(len(sample.source_ids), len(facts.models), resamples=resamples, seed=seed)
     found.add(
@@ -68,7 +68,7 @@ def agreement(folder: RunFolder, facts: TaskFacts, *, resamples: int, seed: int)
         why_not=CONSTANT,
         labels=("consistency", "accuracy"),
         why_no_label=CONSTANT if facts.rows_with_accuracy else NO_TRUTH,
-        **extra,  # type: ignore[typeddict-item]
+        **extra,
     )
     return found
 

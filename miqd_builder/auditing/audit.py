@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from miqd_builder.auditing.against import compare_runs
 from miqd_builder.auditing.agreement import agreement
 from miqd_builder.auditing.calibration import calibration
+from miqd_builder.auditing.detection_figures import detection_figures
 from miqd_builder.auditing.document import AuditDocument, ModelFacts, TaskDocument
 from miqd_builder.auditing.error_consistency import ErrorConsistency
 from miqd_builder.auditing.extremes import extremes
@@ -97,6 +98,7 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
         *(collector.found() for collector in others),
         agreement(folder, facts, resamples=resamples, seed=seed),
         calibration(folder, facts, resamples=resamples, seed=seed),
+        detection_figures(folder, facts, resamples=resamples, seed=seed),
         extremes(folder, facts.task),
     ):
         found.merge(part)

@@ -60,7 +60,7 @@ def calibration(folder: RunFolder, facts: TaskFacts, *, resamples: int, seed: in
         severities="uniform severities of all distortions together; severity 0: the originals",
         interval=resampling.text(),
         why_not=NO_RESPONSES if sums is None else NO_TRUTH,
-        **extra,  # type: ignore[typeddict-item]
+        **extra,
     )
     return found
 
@@ -86,6 +86,8 @@ def _sums(folder: RunFolder, facts: TaskFacts, sample: Sample) -> Floats | None:
         database.register("sources", _codes("source_id", "place", sample.source_ids))
         database.register("models", _codes("name", "model", facts.models))
         files = {table: files_sql(folder, parts, "filename=true") for table, parts in names.items()}
+        # Sums of floats are the same to the last bit only in one order.
+        database.execute("set threads = 1")
         rows = database.execute(_VALUES.format(**files)).fetchnumpy()
     sums = np.zeros((len(sample.source_ids), len(facts.models), severities, BINS, 3))
     places = tuple(rows[name] for name in ("place", "model", "severity", "bin"))
@@ -105,7 +107,7 @@ def _records(facts: TaskFacts, sums: Floats, resampling: Resampling) -> Iterator
         drawn = resampling.sums(places, own)
         n = drawn[..., 2].sum(axis=-1)
         errors = ratio(np.abs(drawn[..., 0] - drawn[..., 1]).sum(axis=-1), n)
-        rows, known = own[..., 2].sum(axis=(0, 2)), own[..., 2].any(axis=2)
+        rows, known = own[..., 2].sum(axis=(0, 2)), (own[..., 2] > 0).any(axis=2)
         mean = ratio(np.nan_to_num(errors).sum(axis=1), (~np.isnan(errors)).sum(axis=1).astype(np.float64))
         yield record(mean, n=rows.sum(), sources=int(known.any(axis=1).sum()), label="ece", severity=severity)
         for index, model in enumerate(facts.models):

@@ -13,6 +13,7 @@ from miqd_builder.auditing.machine_ratio import TOLERANCE, thresholds
 from miqd_builder.auditing.resampling import Floats, Resampling, placed, ratio, record
 from miqd_builder.auditing.task_rows import Block, TaskFacts
 
+NO_LEVELS = "no distortion has every uniform severity from 1 on"
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 _VALUES = """
@@ -34,7 +35,11 @@ class MachineJnd:
     def __init__(self, facts: TaskFacts, resampling: Resampling) -> None:
         self.resampling, self.cells, self.models = resampling, facts.cells, facts.models
         self.thresholds = thresholds(facts.task)
-        self.severities = {name: len(places) for name, places in facts.cells.uniform_places.items()}
+        self.severities = {
+            name: len(places)
+            for name, places in facts.cells.uniform_places.items()
+            if [facts.cells.all[code].roi_severity for code in facts.cells.uniform[places]] == list(range(1, len(places) + 1))
+        }
         values = max(self.severities.values(), default=0) + 1
         sizes = (len(facts.cells.distortions), len(self.models))
         shapes = [(len(self.thresholds), size, values) for size in sizes]
@@ -72,7 +77,7 @@ class MachineJnd:
             severities="0 (not even the mildest) to the highest uniform severity",
             baseline="each model's own predictions on the originals",
             interval=self.resampling.text(),
-            why_not=NO_SCORES,
+            why_not=NO_LEVELS if self.models else NO_SCORES,
         )
         found.add(
             "jnd_models",
@@ -83,7 +88,7 @@ class MachineJnd:
             severities="0 (not even the mildest) to the highest uniform severity",
             baseline="the model's own predictions on the originals",
             interval=self.resampling.text(),
-            why_not=NO_SCORES,
+            why_not=NO_LEVELS if self.models else NO_SCORES,
         )
         return found
 

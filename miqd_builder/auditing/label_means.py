@@ -15,11 +15,6 @@ from miqd_builder.auditing.task_rows import Block, TaskFacts
 LABELS = ("consistency", "accuracy", "composite")
 
 _VALUES = "select source, cell, consistency, accuracy, composite from labels"
-_ORIGINALS = """
-    select s.source, sum(s.accuracy * w.weight) / sum(w.weight) as accuracy
-    from scores s join weights w using (model) where s.cell = ? and s.accuracy is not null group by s.source
-"""
-"""Accuracy on the originals over the models with the weights of the labels."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +65,10 @@ class LabelMeans:
 
     def _originals(self, block: Block) -> Floats:
         """Labels of the originals ``(block, labels)``: consistency with itself is 1 by definition."""
-        accuracy = np.full(len(block.sources), np.nan)
-        if self._facts.models:
-            weights = ", ".join(f"({code}, {float(weight)!r})" for code, weight in enumerate(self._facts.weights))
-            block.database.execute(f"create or replace temp view weights as select * from (values {weights}) v(model, weight)")
-            rows = block.query(_ORIGINALS, [self.cells.original])
-            accuracy[rows["row"]] = rows["accuracy"]
+        # Over the models with the weights of the labels. DuckDB's threads add up in any order, and so not to the last bit alike.
+        scores = block.scores[:, :, -1, 1]
+        weights = ~np.isnan(scores) * self._facts.weights
+        accuracy = ratio((np.nan_to_num(scores) * weights).sum(axis=1), weights.sum(axis=1))
         share = self._facts.share
         return np.stack([np.ones(len(accuracy)), accuracy, share + (1 - share) * accuracy], axis=-1)
 

@@ -23,7 +23,7 @@ def _show_task(task: str, found: AgainstTask, other: str) -> None:
     for name, key, labels in (
         ("overall_difference", None, _LABELS),
         ("distortion_difference", "distortion", _LABELS),
-        ("models_difference", "model", ("P", "mPC", "rPC", "consistency")),
+        ("models_difference", "model", ("P", "mPC", "consistency")),
     ):
         if name not in found.statistics:
             continue
@@ -44,5 +44,5 @@ def _show_task(task: str, found: AgainstTask, other: str) -> None:
 def _cell(record: Record | None) -> str:
     if record is None:
         return "-"
-    interval = f" ({record.low:+.3f} .. {record.high:+.3f})" if record.low is not None else ""
+    interval = f" [{record.low:+.2f}, {record.high:+.2f}]" if record.low is not None else ""
     return f"{record.value:+.3f}{interval}{'*' if record.excludes_zero else ''}"
