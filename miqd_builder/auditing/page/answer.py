@@ -42,6 +42,13 @@ def by_harm(of: TaskDocument) -> list[str]:
     return ranked + [fact.name for fact in of.distortions if fact.name not in ranked]
 
 
+def models_by_loss(of: TaskDocument) -> list[Record]:
+    """Return rPC of the models, highest first; their consistency where rPC isn't known of all."""
+    of_label = {label: _records(of, "models", label) for label in ("rPC", "consistency")}
+    label = "rPC" if len(of_label["rPC"]) >= len(of_label["consistency"]) else "consistency"
+    return sorted(of_label[label], key=lambda record: -record.value)
+
+
 def _what(of: TaskDocument) -> Markup:
     label = leading_label(of)
     ranked = sorted(_records(of, "distortion_decline", label), key=lambda r: -r.value)
@@ -89,11 +96,10 @@ def _where(of: TaskDocument) -> Markup:
 
 
 def _which(of: TaskDocument) -> Markup:
-    of_label = {label: _records(of, "models", label) for label in ("rPC", "consistency")}
-    label = "rPC" if len(of_label["rPC"]) >= len(of_label["consistency"]) else "consistency"
-    ranked = sorted(of_label[label], key=lambda r: -r.value)
+    ranked = models_by_loss(of)
     if not ranked:
         return _unknown(of, "models")
+    label = ranked[0].label
     what = "rPC, the share of its clean accuracy that is left," if label == "rPC" else "mean consistency"
     best, worst = ranked[0], ranked[-1]
     if len(ranked) == 1:

@@ -16,7 +16,7 @@ from miqd_builder.auditing.page.scale import UNIT, Scale, tick_text
 LINE_WIDTH, LINE_HEIGHT = 230, 142
 LEFT, RIGHT, TOP, BOTTOM = 26, 8, 8, 26
 CELL, GRID_LEFT = 26, 28
-MARK_WIDTH, MARK_LINE, MARK_PAD = 200, 12, 12
+MARK_WIDTH, MARK_LINE, MARK_PAD = 180, 12, 12
 LEVELS = 20
 """Steps of the heat colours (``h0`` to ``h20``)."""
 DARK_FROM = 15

@@ -106,7 +106,7 @@ def marked(
         falling: a label by which rows are sorted, largest first.
         harm: rows in the order of :func:`by_harm`, those without a distortion first.
         zero: whether the axis shows 0.
-        series: a number among the keys that takes the place of the label.
+        series: a key that takes the place of the label.
         words: how to read it.
     """
 
@@ -120,7 +120,7 @@ def marked(
 
         records = [r for r in statistic.records if only is None or only(r)]
         if series:
-            records = [r.model_copy(update={"label": f"{series} {key_text(r, series)}"}) for r in records]
+            records = [r.model_copy(update={"label": _series_label(r, series)}) for r in records]
         sort = order if harm or falling else None
         return all_marks(statistic, keys, records=records, labels=labels, order=sort, zero=zero, words=words)
 
@@ -170,6 +170,12 @@ def legend(labels: Sequence[str]) -> list[tuple[int, str]]:
 def _labels(statistic: Statistic, wanted: Sequence[str]) -> list[str]:
     there = {record.label for record in statistic.records}
     return [label for label in wanted if label in there]
+
+
+def _series_label(record: Record, key: str) -> str:
+    """A number with the name of its key, a word alone."""
+    value = getattr(record, key)
+    return value if isinstance(value, str) else f"{key} {key_text(record, key)}"
 
 
 def _narrow(record: Record) -> Cell:

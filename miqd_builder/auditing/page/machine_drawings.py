@@ -82,7 +82,8 @@ def detection_errors(of: TaskDocument, statistic: Statistic) -> Drawn:
             ]
         )
     head = ["distortion", f"up to {number(most, statistic.unit)}", *ERRORS, "n", "source images"]
-    return Drawn(legend=list(enumerate(ERRORS)), tables=[Table(statistic.title, head, body)])
+    complete = len(own) == len(statistic.records)
+    return Drawn(legend=list(enumerate(ERRORS)), tables=[Table(statistic.title, head, body)], complete=complete)
 
 
 def rate_curves(of: TaskDocument, statistic: Statistic) -> Drawn:

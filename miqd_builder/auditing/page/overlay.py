@@ -58,7 +58,7 @@ def overlay(pixels: NDArray[np.uint8], solid: Sequence[Shape], dashed: Sequence[
     parts += [Markup('<path class="shape halo" d="{}"/>').format(shape.path) for shape in (*solid, *dashed)]
     for shapes, style in ((solid, "truth"), (dashed, "predicted")):
         parts += [Markup('<path class="shape {}" d="{}"/>').format(style, shape.path) for shape in shapes]
-    size = round(max(height, width) / 22, 1)
+    size = round(max(height, width) / 20, 1)
     for shapes, style in ((solid, "truth"), (dashed, "predicted")):
         parts += [_name(shape, style, size, width, height) for shape in shapes if shape.name]
     return drawing(width, height, parts, label=label, kind="picture")
@@ -99,4 +99,6 @@ def _name(shape: Shape, style: str, size: float, width: int, height: int) -> Mar
     y = shape.y + size if style == "truth" else shape.y - 0.3 * size
     y = round(min(height - 0.3 * size, max(size, y)), 1)
     x = round(min(max(0.0, shape.x), 0.8 * width), 1)
-    return Markup('<text class="name {}" x="{}" y="{}" font-size="{}">{}</text>').format(f"of-{style}", x, y, size, shape.name)
+    return Markup('<text class="of-{}" x="{}" y="{}" font-size="{}" stroke-width="{}">{}</text>').format(
+        style, x, y, size, round(size / 4, 1), shape.name
+    )

@@ -134,11 +134,13 @@ class _Scene:
         source_id, degradation = image = _image(record)
         [(_, pixels)] = self._images.several(source_id, [degradation])
         solid, dashed = ([], []) if self._task == "cls" else self._shapes(image)
-        where = f"ROI {record.roi_severity}, background {record.bg_severity}"
+        where = f"{record.roi_severity} everywhere"
+        if record.roi_severity != record.bg_severity:
+            where = f"{record.roi_severity} in the ROI, {record.bg_severity} in the background"
         title = f"{plain(record.distortion or '')}: {plain(record.label)}, {number(record.value, 'score')}"
         label = f"{source_id}, {degradation}: {record.label}, {number(record.value, 'score')}"
         return Picture(
-            overlay(pixels, solid, dashed, label=label), title, [f"{source_id}, severity {where}", *self._lines(image)]
+            overlay(pixels, solid, dashed, label=label), title, [source_id, f"severity {where}", *self._lines(image)]
         )
 
     def _lines(self, image: Image) -> list[str]:

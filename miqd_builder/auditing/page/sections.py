@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from miqd_builder.auditing.document import AgainstTask, Record, Statistic, TaskDocument
+from miqd_builder.auditing.page.answer import by_harm, models_by_loss
 from miqd_builder.auditing.page.blocks import Block, Drawn, Section, Spec, section, statistic_block
 from miqd_builder.auditing.page.drawings import all_marks, difference_curves, grids, marked, model_matrix, severity_curves
 from miqd_builder.auditing.page.machine_drawings import calibration_curves, detection_errors, rate_curves, satisfied_machines
-from miqd_builder.auditing.page.numbers import keys_of
+from miqd_builder.auditing.page.numbers import keys_of, plain
 from miqd_builder.auditing.page.scale import Scale
 
-LABELS = ("consistency", "accuracy")
+LABELS, FIGURES = ("consistency", "accuracy"), ("P", "mPC", "rPC", "consistency")
 DIFFERENCES = ("overall_difference", "distortion_difference", "region_difference", "models_difference", "severity_difference")
 """Of two runs, in the order of the page."""
 
@@ -18,6 +19,22 @@ HOLLOW = "A hollow dot: its interval includes 0."
 
 def _overall(record: Record) -> bool:
     return record.distortion is None
+
+
+def _from_the_worst(of: TaskDocument, statistic: Statistic) -> Drawn:
+    """Differences between the most harmful distortion and each other one."""
+    worst = next(iter(by_harm(of)), "")
+    words = f"Drawn: those of the most harmful distortion, {plain(worst)}. {HOLLOW}"
+    draw = marked("distortion", "other", labels=LABELS, only=lambda r: worst in (r.distortion, r.other), words=words)
+    return draw(of, statistic)
+
+
+def _from_the_best(of: TaskDocument, statistic: Statistic) -> Drawn:
+    """Differences between the model that suffers least and each other one."""
+    best = next((record.model for record in models_by_loss(of)), None)
+    words = f"Drawn: those of the model that suffers least, {best}. {HOLLOW}"
+    draw = marked("model", "other", labels=FIGURES, only=lambda r: best in (r.model, r.other), words=words)
+    return draw(of, statistic)
 
 
 def _corruption_errors(of: TaskDocument, statistic: Statistic) -> Drawn:
@@ -31,7 +48,7 @@ HOW_MUCH = (
     Spec(("severity", "severity_decline", "psnr"), severity_curves),
     Spec(("distortion_decline", "distortion"), marked("distortion", labels=LABELS, harm=True, zero=True, words=HOLLOW)),
     Spec(("category_decline", "category"), marked("category", labels=LABELS, zero=True, words=HOLLOW)),
-    Spec(("distortion_difference",)),
+    Spec(("distortion_difference",), _from_the_worst),
 )
 WHERE = (
     Spec(("grid", "grid_decline"), grids),
@@ -47,9 +64,9 @@ WHERE = (
     Spec(("region", "region_decline"), marked("region", labels=LABELS, only=_overall)),
 )
 WHICH = (
-    Spec(("models",), marked("model", labels=("P", "mPC", "rPC", "consistency"), falling="consistency")),
+    Spec(("models",), marked("model", labels=FIGURES, falling="consistency")),
     Spec(("models_ap",), marked("model", labels=("P", "mPC", "rPC"), falling="mPC")),
-    Spec(("model_difference",), marked("model", "other", words=HOLLOW)),
+    Spec(("model_difference",), _from_the_best),
     Spec(("model_severity", "model_severity_decline"), model_matrix),
     Spec(("mce",), _corruption_errors),
     Spec(("effective_robustness",), marked("model", words=HOLLOW, zero=True)),
@@ -65,7 +82,7 @@ MACHINES = (
 )
 ERRORS = (
     Spec(("error_types",), detection_errors),
-    Spec(("error_types_difference",), marked("distortion", "error", words=HOLLOW)),
+    Spec(("error_types_difference",), marked("distortion", series="error", harm=True, words=HOLLOW)),
 )
 TRUST = (
     Spec(("noise_ceiling",), marked()),
