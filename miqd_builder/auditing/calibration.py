@@ -107,7 +107,7 @@ def _records(facts: TaskFacts, sums: Floats, resampling: Resampling) -> Iterator
         drawn = resampling.sums(places, own)
         n = drawn[..., 2].sum(axis=-1)
         errors = ratio(np.abs(drawn[..., 0] - drawn[..., 1]).sum(axis=-1), n)
-        rows, known = own[..., 2].sum(axis=(0, 2)), (own[..., 2] > 0).any(axis=2)
+        rows, known = own[..., 2].sum(axis=(0, 2)), np.sum(own[..., 2], axis=2) > 0
         mean = ratio(np.nan_to_num(errors).sum(axis=1), (~np.isnan(errors)).sum(axis=1).astype(np.float64))
         yield record(mean, n=rows.sum(), sources=int(known.any(axis=1).sum()), label="ece", severity=severity)
         for index, model in enumerate(facts.models):

@@ -219,7 +219,7 @@ def _classify(
 def _best(overlaps: Floats, among: Bools) -> int:  # pragma: no cover - compiled
     """Place of the largest overlap among some objects; -1 where none is above 0."""
     best, place = 0.0, -1
-    for g in np.flatnonzero(among):
-        if overlaps[g] > best:
+    for g in range(len(among)):
+        if among[g] and overlaps[g] > best:
             best, place = overlaps[g], g
     return place

@@ -65,7 +65,7 @@ class LabelMeans:
 
     def _originals(self, block: Block) -> Floats:
         """Labels of the originals ``(block, labels)``: consistency with itself is 1 by definition."""
-        # Over the models with the weights of the labels. DuckDB's threads add up in any order, and so not to the last bit alike.
+        # With the weights of the labels. Not in SQL: DuckDB's threads add up in any order, so not to the last bit alike.
         scores = block.scores[:, :, -1, 1]
         weights = ~np.isnan(scores) * self._facts.weights
         accuracy = ratio((np.nan_to_num(scores) * weights).sum(axis=1), weights.sum(axis=1))

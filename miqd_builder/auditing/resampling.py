@@ -110,6 +110,8 @@ class DrawnSums:
     def _count(self, places: Ints, count: Floats, drawn: Floats) -> None:
         """Add counts; mostly a source has equally many values in all cells, which makes one column of them all."""
         first = count.reshape(len(count), -1)[:, :1]
+        if not count.size:
+            return
         if (count.reshape(len(count), -1) == first).all():
             drawn += self._resampling.sums(places, first).reshape(-1, *[1] * (drawn.ndim - 1))
         else:
