@@ -78,7 +78,7 @@ def key_text(record: Record, key: str) -> str:
         return ""
     if key == "region":
         return REGION_NAMES.get(value, plain(value))
-    if key in ("distortion", "category"):
+    if key in ("distortion", "category") or (key == "other" and record.distortion is not None):
         return plain(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 

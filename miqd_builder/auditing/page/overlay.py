@@ -58,7 +58,7 @@ def overlay(pixels: NDArray[np.uint8], solid: Sequence[Shape], dashed: Sequence[
     parts += [Markup('<path class="shape halo" d="{}"/>').format(shape.path) for shape in (*solid, *dashed)]
     for shapes, style in ((solid, "truth"), (dashed, "predicted")):
         parts += [Markup('<path class="shape {}" d="{}"/>').format(style, shape.path) for shape in shapes]
-    size = round(max(height, width) / 20, 1)
+    size = round(max(height, width) / 24, 1)
     for shapes, style in ((solid, "truth"), (dashed, "predicted")):
         parts += [_name(shape, style, size, width, height) for shape in shapes if shape.name]
     return drawing(width, height, parts, label=label, kind="picture")
