@@ -53,6 +53,8 @@ def grids(of: TaskDocument, statistic: Statistic) -> Drawn:
     label = leading_label(of) if any(r.label == leading_label(of) for r in statistic.records) else statistic.records[0].label
     own = [r for r in statistic.records if r.label == label]
     levels = sorted({s for r in own for s in (r.roi_severity, r.bg_severity) if s is not None})
+    if all(r.roi_severity == r.bg_severity for r in own):
+        return Drawn(words="All degradations of the run are uniform: there is no grid to draw.")
     panels = []
     for name in by_harm(of):
         cells = {
