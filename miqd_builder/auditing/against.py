@@ -79,6 +79,8 @@ def _compare_task(
     shared_cells = Cells(tuple(sorted(set(facts.cells.all) & set(others.cells.all))))
     ids = tuple(sorted(set(facts.source_ids) & set(others.source_ids)))
     models = tuple(sorted(set(facts.models) & set(others.models)))
+    if not shared_cells.all or not ids:
+        return None
     here, there = (
         replace(side, source_ids=ids, cells=shared_cells, models=models, weights=np.ones(len(models)))
         for side in (facts, others)

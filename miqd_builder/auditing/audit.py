@@ -19,6 +19,7 @@ from miqd_builder.auditing.machine_ratio import MachineRatio
 from miqd_builder.auditing.model_means import ModelMeans
 from miqd_builder.auditing.models import by_model
 from miqd_builder.auditing.provenance import model_hashes, run_facts
+from miqd_builder.auditing.rate import rates
 from miqd_builder.auditing.resampling import CONFIDENCE, Resampling
 from miqd_builder.auditing.robustness import check_baseline, robustness
 from miqd_builder.auditing.severity import by_severity, psnr
@@ -84,7 +85,8 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
     """
     resampling = Resampling.draw(len(facts.source_ids), len(facts.models), resamples=resamples, seed=seed)
     labels, models = LabelMeans(facts, resampling), ModelMeans(facts, resampling)
-    others = [kind(facts, resampling) for kind in (MachineRatio, MachineJnd, Violations, ErrorConsistency)]
+    ratios = MachineRatio(facts, resampling)
+    others = (ratios, *(kind(facts, resampling) for kind in (MachineJnd, Violations, ErrorConsistency)))
     for block in blocks(folder, facts):
         for collector in (labels, models, *others):
             collector.collect(block)
@@ -99,6 +101,7 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
         agreement(folder, facts, resamples=resamples, seed=seed),
         calibration(folder, facts, resamples=resamples, seed=seed),
         detection_figures(folder, facts, resamples=resamples, seed=seed),
+        rates(folder, facts, labels, ratios),
         extremes(folder, facts.task),
     ):
         found.merge(part)

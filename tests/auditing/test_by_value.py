@@ -13,32 +13,21 @@ import pytest
 import miqd_builder as mb
 from tests.auditing import expected_detections, expected_labels, expected_scores
 from tests.auditing.expected_labels import Expected, key
-from tests.conftest import make_data_set, toy_entry, write_run, write_zoo
+from tests.auditing.toy_runs import BASELINE, make_runs
 
 NO_KEYS = {"value", "low", "high", "n", "sources", "excludes_zero"}
 OTHERWISE_TESTED = {"noise_ceiling"}
-BASELINE = {"cls": "bright", "det": "blobs", "ins": "blob_masks"}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """Run folder and annotations by task: 5 images, 3 distortions, 105 degradations an image."""
+    """Run folder and annotations by task: 5 images, 3 distortions, 75 degradations an image."""
     folder = tmp_path_factory.mktemp("audit")
-    entries = [toy_entry("bright", "cls", "brightness", 80.0), toy_entry("bright2", "cls", "brightness", 40.0, gain=1.3)]
-    entries += [toy_entry("bright3", "cls", "brightness", 60.0, gain=0.9), toy_entry("blobs", "det", "blobs", 50.0)]
-    entries += [toy_entry("blobs_strict", "det", "blobs", 25.0, threshold=140.0), toy_entry("blob_masks", "ins", "blobs", 30.0)]
-    entries += [
-        toy_entry("blobs_lax", "det", "blobs", 35.0, threshold=60.0),
-        toy_entry("masks2", "ins", "blobs", 20.0, threshold=70.0),
-    ]
-    data, zoo = make_data_set(folder / "data", count=5), write_zoo(folder / "zoo.yaml", entries)
-    write_run(folder, data, zoo, degradations=["darkness_*", "pixelate_*", "gaussian_noise_*"], images="none")
-    for task in ("det", "ins", "cls"):
-        mb.label(task=task, run=folder / "run.yaml")
-        out = folder / ("out-cls" if task == "cls" else "out")
+    found = make_runs(folder)
+    for task, out in found.items():
         mb.audit(out, task=task, baseline=BASELINE[task], resamples=50)
         (folder / f"{task}.json").write_bytes((out / "report/audit.json").read_bytes())
-    return {t: (folder / ("out-cls" if t == "cls" else "out"), data.annotations) for t in ("cls", "det", "ins")}
+    return {task: (out, folder / "data/annotations.json") for task, out in found.items()}
 
 
 def document_of(run: Path, task: str) -> dict[str, Any]:
