@@ -36,8 +36,9 @@ def full() -> dict[str, Any]:
 
 def test_what_hurts_where_and_which_model() -> None:
     assert said(task(full())) == [
-        "Snow hurts most: mean accuracy falls by 61.5 % [56.5, 66.5] against the originals. Glass blur hurts least: 2.0 % "
-        "[-3.0, 7.0], which includes 0; their difference includes 0; that of snow and the next, fog, excludes 0.",
+        "Snow hurts most: mean accuracy falls by 61.5 % [56.5, 66.5] against the originals, more than under the next, fog (the "
+        "difference excludes 0). Glass blur hurts least: 2.0 % [-3.0, 7.0], which includes 0 (the difference from snow "
+        "includes 0).",
         "Degrading the object (ROI) hurts more than degrading the background as much: difference in mean accuracy, ROI less "
         "background, -0.120 [-0.170, -0.070], excludes 0; most so under fog, -0.200 [-0.250, -0.150].",
         "beta suffers least: rPC, the share of its clean accuracy that is left, is 0.800 [0.750, 0.850]. alpha suffers most: "
@@ -49,6 +50,20 @@ def test_a_background_that_matters_more() -> None:
     of = task(full() | {"region_difference": where(0.3, {"fog": 0.2, "snow": 0.4})})
     assert said(of)[1].startswith("Degrading the background hurts more than degrading the object (ROI) as much: difference")
     assert said(of)[1].endswith("most so under snow, 0.400 [0.350, 0.450].")
+
+
+def test_what_may_be_no_harm_at_all_is_no_claim() -> None:
+    of = task(full() | {"distortion_decline": statistic(declines({"fog": 1.0, "snow": 4.5}))})
+    assert said(of)[0] == (
+        "Nothing hurts for certain: the largest decline of mean accuracy against the originals, under snow, is 4.5 % "
+        "[-0.5, 9.5], which includes 0."
+    )
+
+
+def test_a_worst_that_may_not_be_the_worst_is_not_called_so() -> None:
+    near = differences({("fog", "snow"): 0.01, ("snow", "glass_blur"): -0.3})
+    of = task(full() | {"distortion_difference": statistic(near)})
+    assert ", not certainly more than under the next, fog (the difference includes 0). Glass blur" in said(of)[0]
 
 
 def test_no_difference_is_no_claim() -> None:
@@ -70,8 +85,8 @@ def test_one_source_image_has_no_intervals() -> None:
     )
     what, place, which = said(of)
     assert what == (
-        "Fog hurts most: mean accuracy falls by 30.0 % against the originals. Snow hurts least: 10.0 %; their difference has "
-        "no interval."
+        "Fog hurts most: mean accuracy falls by 30.0 % against the originals. Snow hurts least: 10.0 % (the difference from "
+        "fog has no interval)."
     )
     assert place == (
         "Not certain whether the object (ROI) or the background matters more: difference in mean accuracy, ROI less "
@@ -94,7 +109,7 @@ def test_without_ground_truth_it_is_about_consistency() -> None:
     assert leading_label(of) == "consistency" and what.startswith("Fog hurts most: mean consistency falls by 30.0 %")
     assert "difference in mean consistency" in place
     assert which == (
-        "beta suffers least: mean consistency is 0.900 [0.850, 0.950]. alpha suffers most: 0.500 [0.450, 0.550]; "
+        "The models can't be told apart: of beta, mean consistency is 0.900 [0.850, 0.950], and of alpha 0.500 [0.450, 0.550]; "
         "their difference, 0.000 [-0.050, 0.050], includes 0."
     )
 

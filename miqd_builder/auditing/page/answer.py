@@ -55,17 +55,22 @@ def _what(of: TaskDocument) -> Markup:
     if not ranked:
         return _unknown(of, "distortion_decline")
     worst, least = ranked[0], ranked[-1]
+    if worst.excludes_zero is False:
+        return Markup(
+            "<b>Nothing</b> hurts for certain: the largest decline of mean {} against the originals, under {}, is {}."
+        ).format(label, _name(worst), _per_cent(worst))
     falls = Markup("mean {} falls by {} against the originals").format(label, _per_cent(worst))
     if len(ranked) == 1:
         return Markup("Under <b>{}</b>, the run's only distortion, {}.").format(_name(worst), falls)
-    apart = _difference(of, "distortion_difference", label, "distortion", worst.distortion, least.distortion)
-    said = Markup("<b>{}</b> hurts most: {}. <b>{}</b> hurts least: {}; their difference {}").format(
-        _name(worst).capitalize(), falls, _name(least).capitalize(), _per_cent(least), _verdict(apart)
-    )
+    said = Markup("<b>{}</b> hurts most: {}").format(_name(worst).capitalize(), falls)
     if len(ranked) > 2:
         near = _difference(of, "distortion_difference", label, "distortion", worst.distortion, ranked[1].distortion)
-        said += Markup("; that of {} and the next, {}, {}").format(_name(worst), _name(ranked[1]), _verdict(near))
-    return said + Markup(".")
+        more = "more" if near is not None and near.excludes_zero else "not certainly more"
+        said += Markup(", {} than under the next, {} (the difference {})").format(more, _name(ranked[1]), _verdict(near))
+    apart = _difference(of, "distortion_difference", label, "distortion", worst.distortion, least.distortion)
+    return said + Markup(". <b>{}</b> hurts least: {} (the difference from {} {}).").format(
+        _name(least).capitalize(), _per_cent(least), _name(worst), _verdict(apart)
+    )
 
 
 def _where(of: TaskDocument) -> Markup:
@@ -106,9 +111,11 @@ def _which(of: TaskDocument) -> Markup:
         return Markup("<b>{}</b> is the run's only model: {} is {}.").format(best.model, what, with_interval(best, "ratio"))
     apart = _difference(of, "model_difference", label, "model", best.model, worst.model)
     value = "" if apart is None else f", {with_interval(apart, 'ratio')},"
-    return Markup("<b>{}</b> suffers least: {} is {}. <b>{}</b> suffers most: {}; their difference{} {}.").format(
-        best.model, what, with_interval(best, "ratio"), worst.model, with_interval(worst, "ratio"), value, _verdict(apart)
-    )
+    high, low = with_interval(best, "ratio"), with_interval(worst, "ratio")
+    words = "<b>{}</b> suffers least: {} is {}. <b>{}</b> suffers most: {}; their difference{} {}."
+    if apart is not None and apart.excludes_zero is False:
+        words = "The models <b>can't be told apart</b>: of {}, {} is {}, and of {} {}; their difference{} {}."
+    return Markup(words).format(best.model, what, high, worst.model, low, value, _verdict(apart))
 
 
 def _difference(of: TaskDocument, statistic: str, label: str, key: str, one: str | None, other: str | None) -> Record | None:
