@@ -10,7 +10,7 @@ import numpy as np
 from miqd_builder.auditing.document import Record
 from miqd_builder.auditing.found import NO_SCORES, NO_TRUTH, Found
 from miqd_builder.auditing.models import ONE_MODEL
-from miqd_builder.auditing.resampling import Floats, Resampling, ratio, record
+from miqd_builder.auditing.resampling import Floats, Ints, Resampling, ratio, record
 from miqd_builder.auditing.task_rows import Block, TaskFacts
 
 NOT_CLS = "only a classifier is right or wrong on a whole image"
@@ -30,6 +30,7 @@ class ErrorConsistency:
         self.wanted = facts.task == "cls" and len(facts.models) > 1
         self._facts = facts
         shape = (resampling.resamples + 1, 3, len(self.models), len(self.models)) if self.wanted else (0,)
+        # Of each two models: rows that both have, of these rows where the first is right, rows where both are right.
         self._sums = np.zeros(shape)
         self._known = np.zeros(resampling.sources, bool)
 
@@ -40,11 +41,25 @@ class ErrorConsistency:
         accuracy = block.scores[:, :, :-1, 1]
         known = (~np.isnan(accuracy)).astype(np.float64)
         right = np.nan_to_num(accuracy)
-        turned = known.transpose(0, 2, 1)
-        # Rows that both have, rows where the first is right and the other known, rows where both are right.
-        sums = np.stack([known @ turned, right @ turned, right @ right.transpose(0, 2, 1)], axis=1)
-        self._sums += self.resampling.sums(block.sources, sums)
+        self._sums[:, 0] += self._drawn_pairs(block.sources, known, known)
+        self._sums[:, 1] += self._drawn_pairs(block.sources, right, known)
+        self._sums[:, 2] += self._drawn_pairs(block.sources, right, right)
         self._known[block.sources] |= known.any(axis=(1, 2))
+
+    def _drawn_pairs(self, sources: Ints, one: Floats, other: Floats) -> Floats:
+        """Drawn products of each two models' columns, ``(draws, models, models)``."""
+        if (other == 1).all():
+            # No response is missing: the products are the sums of the first.
+            sums = self.resampling.sums(sources, one.sum(axis=2))
+            return np.broadcast_to(sums[:, :, None], (*sums.shape, sums.shape[1]))
+        products = one @ other.transpose(0, 2, 1)
+        if one is not other:
+            return self.resampling.sums(sources, products)
+        upper = np.triu_indices(products.shape[1])
+        drawn = np.zeros((self.resampling.resamples + 1, *products.shape[1:]))
+        drawn[:, upper[0], upper[1]] = self.resampling.sums(sources, products[:, upper[0], upper[1]])
+        drawn[:, upper[1], upper[0]] = drawn[:, upper[0], upper[1]]
+        return drawn
 
     def found(self) -> Found:
         """Return ``error_consistency``."""

@@ -57,10 +57,13 @@ class LabelMeans:
         total, count = (
             np.stack(arrays, axis=-1) for arrays in zip(*(placed(shape, places, rows[n]) for n in LABELS), strict=True)
         )
-        self.values.add(block.sources, total, count)
+        drawn = self.values.add(block.sources, total, count)
         original = self._originals(block)[:, None]
         known = ~np.isnan(original)
-        self.paired.add(block.sources, total * known, count * known)
+        if known.all():
+            self.paired.take(block.sources, *drawn, count > 0)
+        else:
+            self.paired.add(block.sources, total * known, count * known)
         self.originals.add(block.sources, np.nan_to_num(original) * count, count * known)
 
     def _originals(self, block: Block) -> Floats:

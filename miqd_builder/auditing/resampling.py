@@ -100,22 +100,29 @@ class DrawnSums:
         self.count = np.zeros((resampling.resamples + 1, *shape))
         self.known = np.zeros((resampling.sources, *shape), bool)
 
-    def add(self, places: Ints, total: Floats, count: Floats) -> None:
-        """Add a block of sources: sums and counts by cell, float64 ``(block, *shape)`` each."""
-        self.total += self._resampling.sums(places, total)
-        for label in range(count.shape[-1]):
-            self._count(places, count[..., label], self.count[..., label])
-        self.known[places] |= count > 0
+    def add(self, places: Ints, total: Floats, count: Floats) -> tuple[Floats, Floats]:
+        """Add a block of sources: sums and counts by cell, float64 ``(block, *shape)`` each; return what was added, drawn."""
+        drawn = self._drawn(places, total), self._drawn(places, count)
+        self.take(places, *drawn, count > 0)
+        return drawn
 
-    def _count(self, places: Ints, count: Floats, drawn: Floats) -> None:
-        """Add counts; mostly a source has equally many values in all cells, which makes one column of them all."""
-        first = count.reshape(len(count), -1)[:, :1]
-        if not count.size:
-            return
-        if (count.reshape(len(count), -1) == first).all():
-            drawn += self._resampling.sums(places, first).reshape(-1, *[1] * (drawn.ndim - 1))
-        else:
-            drawn += self._resampling.sums(places, count)
+    def take(self, places: Ints, total: Floats, count: Floats, known: Bools) -> None:
+        """Add sums and counts that are drawn already, and note which of the sources have a value."""
+        self.total += total
+        self.count += count
+        self.known[places] |= known
+
+    def _drawn(self, places: Ints, values: Floats) -> Floats:
+        """Draw sums, label by label; where a source has the same value in all cells, as mostly counts, one column is enough."""
+        drawn = np.zeros((len(self.total), *values.shape[1:]))
+        for label in range(values.shape[-1] if values.size else 0):
+            own = values[..., label]
+            first = own.reshape(len(own), -1)[:, :1]
+            if (own.reshape(len(own), -1) == first).all():
+                drawn[..., label] = self._resampling.sums(places, first).reshape(-1, *[1] * (drawn.ndim - 2))
+            else:
+                drawn[..., label] = self._resampling.sums(places, own)
+        return drawn
 
 
 def ratio(a: Floats, b: Floats) -> Floats:

@@ -6,6 +6,7 @@ Sources, models and cells are codes there. Labels are read with their checksums;
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -129,38 +130,47 @@ def task_facts(folder: RunFolder, task: str) -> TaskFacts:
         StoreError: there are none, or a part is damaged.
     """
     names = part_names(folder, "labels", task=task)
-    columns = ["source_id", *_IDENTITY, "consistency_weighted", "accuracy_weighted", "n_models", "recipe"]
-    sources: set[str] = set()
-    cells: set[Cell] = set()
-    recipes: set[str] = set()
-    counts = np.zeros(2, np.int64)
-    by_models: dict[int | None, int] = {}
-    for part in read_parts(folder, names, columns):
-        sources.update(part["source_id"].unique().to_pylist())
-        recipes.update(part["recipe"].unique().to_pylist())
-        kinds = part.select(_IDENTITY).group_by(_IDENTITY).aggregate([]).to_pylist()
-        cells.update(Cell(**kind) for kind in kinds)
-        counts += [part.num_rows, part.num_rows - part["accuracy_weighted"].null_count]
-        for value in part["n_models"].value_counts().to_pylist():
-            by_models[value["values"]] = by_models.get(value["values"], 0) + value["counts"]
+    with open_database(folder) as database, damage(folder, "labels"):
+        labels = files_sql(folder, names)
+        sources = [row[0] for row in database.execute(f"select distinct source_id from {labels} order by all").fetchall()]
+        kinds = database.execute(f"select distinct {', '.join(_IDENTITY)} from {labels}").fetchall()
+        recipes = database.execute(f"select distinct recipe from {labels} order by all").fetchall()
+        by_models = database.execute(
+            f"select n_models, count(*), count(accuracy_weighted) from {labels} group by all"
+        ).fetchall()
+    cells = {Cell(**dict(zip(_IDENTITY, kind, strict=True))) for kind in kinds}
     votes = voters(folder, task)
-    most = max((n for n in by_models if n is not None), default=None)
+    most = max((models for models, _, _ in by_models if models is not None), default=None)
+    all_models = max(most or 0, len(votes.models))
     return TaskFacts(
         task=task,
-        source_ids=tuple(sorted(sources)),
+        source_ids=tuple(sources),
         cells=Cells(tuple(sorted(cells))),
         models=tuple(votes.models),
         weights=np.array([votes.weights[model] for model in votes.models], np.float64),
         voters=votes,
-        recipe=", ".join(sorted(recipes)),
+        recipe=", ".join(recipe for (recipe,) in recipes),
         parts=tuple(names),
-        rows=int(counts[0]),
-        rows_with_accuracy=int(counts[1]),
-        incomplete_rows=sum(
-            n for models, n in by_models.items() if models is not None and models < max(most or 0, len(votes.models))
-        ),
+        rows=sum(rows for _, rows, _ in by_models),
+        rows_with_accuracy=sum(rows for _, _, rows in by_models),
+        incomplete_rows=sum(rows for models, rows, _ in by_models if models is not None and models < all_models),
         most_models=most,
     )
+
+
+@contextmanager
+def damage(folder: RunFolder, table: str) -> Iterator[None]:
+    """Turn DuckDB's error about a file into one line.
+
+    Raises:
+        StoreError: a part can't be read.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        raise StoreError(f"A part of {table} in '{folder.url}' is damaged ({error}): 'miqd verify' names it.") from None
 
 
 def blocks(folder: RunFolder, facts: TaskFacts) -> Iterator[Block]:
@@ -229,18 +239,14 @@ def _register(database: duckdb.DuckDBPyConnection, facts: TaskFacts) -> None:
 
 
 def _load_scores(database: duckdb.DuckDBPyConnection, folder: RunFolder, names: Sequence[str]) -> None:
-    import duckdb
-
     if not names:
         database.execute(
             "create or replace temp table scores (source integer, model integer, cell integer, distortion integer, "
             "severity integer, consistency double, accuracy double)"
         )
         return
-    try:
+    with damage(folder, "scores"):
         database.execute(_SCORES.format(files=files_sql(folder, names, "filename=true")))
-    except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        raise StoreError(f"A part of scores in '{folder.url}' is damaged ({error}): 'miqd verify' names it.") from None
 
 
 def _filled(column: Any) -> NDArray[Any]:
