@@ -28,10 +28,11 @@ from miqd_builder.auditing.page.charts import (
     severity_grid,
     stacked_bar,
 )
+from miqd_builder.auditing.page.drawings import marked
 from miqd_builder.auditing.page.numbers import number
 from miqd_builder.auditing.page.scale import Scale, tick_text
 from miqd_builder.auditing.page.tables import MOST_DRAWN, MOST_ROWS, drawn_table, values_table
-from tests.auditing.documents import record, statistic
+from tests.auditing.documents import record, statistic, task
 
 SEVERITIES = Scale(1, 5, (1, 2, 3, 4, 5))
 
@@ -171,3 +172,13 @@ def test_rows_that_differ_in_n_say_all_of_them() -> None:
     table = values_table(made)
     assert table.rows == [["a", "0.500 [0.450, 0.550]", "0.400 [0.350, 0.450]", "8 / 1,400", "4"]]
     assert list(table.head) == ["model", "P", "mPC", "n", "source images"]
+
+
+def test_a_key_can_take_the_place_of_the_label() -> None:
+    shares = [record("bits_per_pixel", q, distortion="fog", threshold=0.75, quantile=q) for q in (0.9, 0.5, 0.75)]
+    [table] = marked("distortion", "threshold", series="quantile")(task({}), statistic(shares)).tables
+    assert list(table.head)[2:] == ["quantile 0.5", "quantile 0.75", "quantile 0.9", "n", "source images"]
+    assert table.rows[0][0] == "fog, 0.75" and list(table.rows[0])[2:4] == ["0.500 [0.450, 0.550]", "0.750 [0.700, 0.800]"]
+    errors = [record("errors", 1.0, distortion="fog", error=error) for error in ("Miss", "Bkg")]
+    [table] = marked("distortion", series="error")(task({}), statistic(errors)).tables
+    assert list(table.head)[2:4] == ["Miss", "Bkg"]

@@ -122,7 +122,8 @@ def marked(
 
         records = [r for r in statistic.records if only is None or only(r)]
         if series:
-            records = [r.model_copy(update={"label": _series_label(r, series)}) for r in records]
+            ranked = sorted(records, key=lambda r: _series_rank(r, series))
+            records = [r.model_copy(update={"label": _series_label(r, series)}) for r in ranked]
         sort = order if harm or falling else None
         return all_marks(statistic, keys, records=records, labels=labels, order=sort, zero=zero, words=words)
 
@@ -178,6 +179,12 @@ def _series_label(record: Record, key: str) -> str:
     """A number with the name of its key, a word alone."""
     value = getattr(record, key)
     return value if isinstance(value, str) else f"{key} {key_text(record, key)}"
+
+
+def _series_rank(record: Record, key: str) -> float:
+    """Numbers rise from column to column; words stay in the order of the file."""
+    value = getattr(record, key)
+    return 0.0 if isinstance(value, str) else float(value)
 
 
 def _narrow(record: Record) -> Cell:

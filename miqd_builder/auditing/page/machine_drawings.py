@@ -12,7 +12,7 @@ from miqd_builder.auditing.page.blocks import Drawn, Panel
 from miqd_builder.auditing.page.charts import Line, Point, line_chart, stacked_bar
 from miqd_builder.auditing.page.drawings import points, severity_scale
 from miqd_builder.auditing.page.numbers import number, plain, with_interval
-from miqd_builder.auditing.page.scale import UNIT, Scale
+from miqd_builder.auditing.page.scale import Scale
 from miqd_builder.auditing.page.tables import Table, rows_of
 
 ERRORS = ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
@@ -101,9 +101,8 @@ def rate_curves(of: TaskDocument, statistic: Statistic) -> Drawn:
             for colour, codec in enumerate(codecs)
         ]
         if own:
-            panels.append(
-                Panel(label, line_chart(lines, x, UNIT, x_title="bits per pixel", label=f"{label} over bits per pixel"))
-            )
+            said = f"{label} over bits per pixel"
+            panels.append(Panel(label, line_chart(lines, x, Scale.around(own), x_title="bits per pixel", label=said)))
     return Drawn(panels, [(colour % 6, plain(codec)) for colour, codec in enumerate(codecs)])
 
 

@@ -78,7 +78,7 @@ MACHINES = (
     Spec(("jnd_models",), marked("model", series="threshold", zero=True)),
     Spec(("rate",), rate_curves),
     Spec(("bd_rate",), marked("distortion", "other", labels=LABELS, words=HOLLOW)),
-    Spec(("rate_at_smr",), marked("distortion", "threshold", series="quantile", zero=True)),
+    Spec(("rate_at_smr",), marked("distortion", "threshold", series="quantile", harm=True, zero=True)),
 )
 ERRORS = (
     Spec(("error_types",), detection_errors),
