@@ -175,6 +175,10 @@ def test_two_runs_compared() -> None:
     read = shown(document({"det": task({})}, against=against))
     assert read.table("Overall")[0]["accuracy"] == "-0.100 [-0.150, -0.050]"
     assert read.table("Overall")[0]["excludes 0"] == "yes / no"
+    assert (
+        "Object detection On the 77 shared images, this run less the other: mean accuracy differs by -0.100 [-0.150, -0.050], "
+        "excludes 0; mean composite differs by 0.020 [-0.030, 0.070], includes 0."
+    ) in read.text
     assert "77 labels of 4 source images are in both; 3 here only, 5 there only." in read.text
     assert "Not here: cls. Reason: the other run has no labels of this task." in read.text
     assert "Not here: models difference. Reason: the runs share no model with scores." in read.text

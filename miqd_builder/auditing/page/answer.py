@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from miqd_builder.auditing.document import Record, TaskDocument
+from miqd_builder.auditing.document import AgainstTask, Record, TaskDocument
 from miqd_builder.auditing.page.numbers import plain, with_interval
 
 
@@ -26,6 +26,17 @@ def answer(of: TaskDocument) -> list[Sentence]:
         Sentence("Where", _where(of)),
         Sentence("Which model", _which(of)),
     ]
+
+
+def against_words(of: AgainstTask) -> Markup:
+    """Return one sentence on how a task's labels differ from those of another run."""
+    overall = of.statistics.get("overall_difference")
+    if overall is None:
+        return Markup("Not known: {}.").format(of.absent.get("overall_difference", "no difference was computed"))
+    said = [
+        Markup("mean {} differs by {}, {}").format(r.label, with_interval(r, "score"), _verdict(r)) for r in overall.records
+    ]
+    return Markup("On the {} shared images, this run less the other: {}.").format(f"{of.rows:,}", Markup("; ").join(said))
 
 
 def leading_label(of: TaskDocument) -> str:

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from miqd_builder.auditing.document import Against, AuditDocument, TaskDocument
-from miqd_builder.auditing.page.answer import Sentence, answer
+from miqd_builder.auditing.page.answer import Sentence, against_words, answer
 from miqd_builder.auditing.page.blocks import Block, Missing, Section, missing
 from miqd_builder.auditing.page.charts import LEVELS
 from miqd_builder.auditing.page.numbers import TASK_NAMES
@@ -38,6 +38,7 @@ class ComparedTask:
 
     name: str
     lead: str
+    words: Markup
     blocks: Sequence[Block]
     missing: Sequence[Missing]
 
@@ -101,6 +102,7 @@ def _compared(against: Against) -> Compared:
                 TASK_NAMES.get(task, task),
                 f"{of.rows:,} labels of {of.sources:,} source images are in both; {of.only_here:,} here only, "
                 f"{of.only_there:,} there only.",
+                against_words(of),
                 against_blocks(of),
                 missing(of.absent, {name.partition(".")[0] for name in of.absent}),
             )
