@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations, repeat
 
 import numpy as np
 
@@ -88,7 +89,9 @@ def _ceilings(
         if not known.any():
             continue
         values = [[srcc(one[known], other[known])] for one, other in columns]
-        drawn = [drawn_spearman(one[known], other[known], source_of[known], draws) for one, other in columns]
+        ones, others = ([side[known] for side in of_halves] for of_halves in zip(*columns, strict=True))
+        with ThreadPoolExecutor() as pool:
+            drawn = list(pool.map(drawn_spearman, ones, others, repeat(source_of[known]), repeat(draws)))
         of_draws = np.concatenate([values, drawn], axis=1)[repeated]
         ceiling = np.array([corrected_ceiling(column).value for column in of_draws.T])
         yield record(ceiling, n=known.sum(), sources=len(np.unique(source_of[known])), label=label)
