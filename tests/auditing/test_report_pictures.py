@@ -72,6 +72,14 @@ def test_a_picture_has_solid_truth_dashed_predictions_and_escaped_names() -> Non
     assert 'viewBox="0 0 80 60"' in svg
 
 
+def test_names_stay_inside_the_picture() -> None:
+    shapes = [Shape("M1 1H9V9H1Z", "a long name 0.90", 75, 1), Shape("M1 1H9V9H1Z", "cat", 3, 30)]
+    svg = str(overlay(np.zeros((60, 80, 3), np.uint8), [], shapes, label="x"))
+    places = [(float(x), float(y)) for x, y in re.findall(r'<text class="of-predicted" x="([\d.]+)" y="([\d.]+)"', svg)]
+    assert 0 <= places[0][0] < 80 - 16 * 80 / 24 * 0.5 and places[0][1] >= 80 / 24 - 0.1
+    assert places[1] == (3.0, 29.0)
+
+
 WNIDS = "file,label,wnid\na.png,0,n01440764\nb.png,1,{}\n"
 
 

@@ -18,6 +18,8 @@ THUMBNAIL = 300
 """Longest side of a thumbnail in pixels."""
 QUALITY = 55
 """Of its WebP; artefacts of the degradations must stay visible, grain needn't."""
+LETTER = 0.58
+"""Width of a letter in parts of its size, wide enough for most fonts."""
 MOST_OBJECTS = 12
 """Objects of the highest scores that are drawn."""
 
@@ -98,7 +100,7 @@ def mask_shapes(objects: Detections | Segmentation, names: Sequence[str], *, bel
 def _name(shape: Shape, style: str, size: float, width: int, height: int) -> Markup:
     y = shape.y + size if style == "truth" else shape.y - 0.3 * size
     y = round(min(height - 0.3 * size, max(size, y)), 1)
-    x = round(min(max(0.0, shape.x), 0.8 * width), 1)
+    x = round(max(0.0, min(shape.x, width - LETTER * size * len(shape.name))), 1)
     return Markup('<text class="of-{}" x="{}" y="{}" font-size="{}" stroke-width="{}">{}</text>').format(
         style, x, y, size, round(size / 4, 1), shape.name
     )
