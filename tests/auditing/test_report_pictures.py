@@ -24,7 +24,8 @@ from miqd_builder.responses import Detections, encode_masks
 from miqd_builder.sources.config import SourceConfig
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
-from tests.auditing.documents import Page
+from tests.auditing.documents import Page, statistic, task
+from tests.auditing.documents import record as made
 from tests.conftest import DataSet, Outcome, write_run
 
 Miqd = Callable[..., Outcome]
@@ -207,3 +208,14 @@ def test_a_run_without_ground_truth_draws_what_was_predicted_on_the_original(
     assert "No ground truth: predictions on the original are drawn in its place" in shown.notes
     read = Page((tmp_path / "out/report/index.html").read_text())
     assert "mean consistency falls by" in read.text and "mean accuracy" not in read.text.split("Brackets are")[0]
+
+
+def test_an_image_that_the_run_doesnt_know_is_a_reason(miqd: Miqd, run_file: Path, tmp_path: Path) -> None:
+    assert miqd("label", "--task", "det", "--run", run_file).code == 0
+    folder = RunFolder(str(tmp_path / "out"))
+    record = RunRecord.load(folder)
+    assert record is not None
+    for keys in ({"source_id": "scene_9", "degradation": "darkness_1"}, {"source_id": "scene_1", "degradation": "fog_1"}):
+        of = task({"extremes": statistic([made("worst", 0.5, distortion="fog", **keys)])})
+        shown = pictures(folder, record, "det", of)
+        assert not shown.pairs and ("scene_9" in shown.reason or "fog_1" in shown.reason)

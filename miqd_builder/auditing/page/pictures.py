@@ -21,7 +21,7 @@ from miqd_builder.responses import Detections, Segmentation
 from miqd_builder.sources import SourceSet, open_source
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
-from miqd_builder.tables.run_images import RunImages
+from miqd_builder.tables.run import Run
 from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.tasks import Task, check_task
 
@@ -107,7 +107,7 @@ class _Scene:
 
     def __init__(self, folder: RunFolder, record: RunRecord, task: Task, of: TaskDocument, records: Sequence[Record]) -> None:
         self._task = task
-        self._images = RunImages(folder, record)
+        self._run = Run(folder, record)
         self._sources, self._names = _truth(folder, record, task)
         wanted = {image for one in records for image in (_image(one), (_image(one)[0], ORIGINAL))}
         ranked = sorted(of.models, key=lambda model: (-(model.weight or 0.0), model.name))
@@ -132,7 +132,7 @@ class _Scene:
     def picture(self, record: Record) -> Picture:
         """Return an image with its outlines."""
         source_id, degradation = image = _image(record)
-        [(_, pixels)] = self._images.several(source_id, [degradation])
+        pixels = self._run.image(source_id, degradation)
         solid, dashed = ([], []) if self._task == "cls" else self._shapes(image)
         where = f"{record.roi_severity} everywhere"
         if record.roi_severity != record.bg_severity:
