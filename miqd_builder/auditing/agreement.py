@@ -55,6 +55,7 @@ def agreement(folder: RunFolder, facts: TaskFacts, *, resamples: int, seed: int)
         interval=few.text(),
         why_not=CONSTANT,
         labels=("consistency", "accuracy", "composite"),
+        why_no_label=CONSTANT if facts.rows_with_accuracy else NO_TRUTH,
         **extra,
     )
     resampling = Resampling.draw(len(sample.source_ids), len(facts.models), resamples=resamples, seed=seed)

@@ -8,7 +8,7 @@ from miqd_builder.auditing.against import compare_runs
 from miqd_builder.auditing.agreement import agreement
 from miqd_builder.auditing.calibration import calibration
 from miqd_builder.auditing.detection_figures import detection_figures
-from miqd_builder.auditing.document import AuditDocument, ModelFacts, TaskDocument
+from miqd_builder.auditing.document import RESAMPLES, AuditDocument, ModelFacts, TaskDocument
 from miqd_builder.auditing.error_consistency import ErrorConsistency
 from miqd_builder.auditing.extremes import extremes
 from miqd_builder.auditing.found import Found
@@ -28,8 +28,6 @@ from miqd_builder.auditing.violations import Violations
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import labelled_tasks
-
-RESAMPLES = 1000
 
 
 def audit_run(

@@ -16,6 +16,8 @@ from miqd_builder.store.folder import RunFolder
 
 NAME = "report/audit.json"
 FORMAT: Literal["miqd-audit/1"] = "miqd-audit/1"
+RESAMPLES = 1000
+"""Bootstrap draws, where nobody asks for another number."""
 
 
 class _Model(BaseModel):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 import degradations
 from miqd_builder.auditing.statistics import pearson, spearman
-from miqd_builder.benchmarking.joined import codes
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.tables.queries import joined, part_names, read_parts
@@ -107,6 +106,8 @@ def label_statistics(folder: RunFolder, task: str, *, resamples: int = 1000, see
     Raises:
         StoreError: there are no labels.
     """
+    from miqd_builder.benchmarking.joined import codes
+
     labels = joined(read_parts(folder, part_names(folder, "labels", task=task), COLUMNS))
     values = {
         name: labels[column].to_numpy(zero_copy_only=False)

@@ -8,12 +8,13 @@ from itertools import combinations
 import numpy as np
 
 from miqd_builder.auditing.document import Record
-from miqd_builder.auditing.found import NO_SCORES, NO_TRUTH, Found
+from miqd_builder.auditing.found import NO_SCORES, NO_TRUTH, NO_UNIFORM, Found
 from miqd_builder.auditing.groups import UNIFORM_SEVERITIES
 from miqd_builder.auditing.model_means import SCORES, ModelMeans
 from miqd_builder.auditing.resampling import TWO_WAY, Floats, ratio, record
 
 FIGURES = ("P", "mPC", "rPC", "consistency")
+NEVER_RIGHT = "no model is right on any original"
 ONE_MODEL = "the run has the scores of one model"
 ONE_SEVERITY = "one uniform severity each"
 
@@ -43,7 +44,7 @@ def by_model(models: ModelMeans) -> Found:
         interval=interval,
         why_not=NO_SCORES,
         labels=SCORES,
-        why_no_label=NO_TRUTH,
+        why_no_label=why_no_figure(models),
     )
     _figures(found, models)
     found.add(
@@ -71,6 +72,14 @@ def drawn_figures(models: ModelMeans) -> dict[str, Floats]:
     }
 
 
+def why_no_figure(models: ModelMeans) -> str:
+    """Return why there may be no P, mPC, rPC or decline of the accuracy."""
+    clean = models.clean()[0]
+    if np.isnan(clean).all():
+        return NO_TRUTH
+    return NEVER_RIGHT if not np.nan_to_num(clean).any() else NO_UNIFORM
+
+
 def extents(models: ModelMeans, figure: str, model: int) -> tuple[float, int]:
     """Return rows and source images that a figure of a model rests on: degraded ones, or originals for P."""
     score = "consistency" if figure == "consistency" else "accuracy"
@@ -94,6 +103,7 @@ def _figures(found: Found, models: ModelMeans) -> None:
         "consistency: as mPC.",
         why_not=NO_SCORES,
         labels=FIGURES,
+        why_no_label=why_no_figure(models),
         unit=unit,
         severities=severities,
         interval=interval,
@@ -106,6 +116,7 @@ def _figures(found: Found, models: ModelMeans) -> None:
         baseline="the other model",
         why_not=ONE_MODEL if models.models else NO_SCORES,
         labels=FIGURES,
+        why_no_label=why_no_figure(models),
         unit=unit,
         severities=severities,
         interval=interval,

@@ -54,7 +54,7 @@ class RateCurve:
     def rate_at(self, quality: float) -> float:
         """Return the rate at a quality; NaN outside of the measured qualities.
 
-        >>> RateCurve(np.array([0.5, 0.9]), np.log([1.0, 4.0])).rate_at(0.7)
+        >>> round(RateCurve(np.array([0.5, 0.9]), np.log([1.0, 4.0])).rate_at(0.7), 9)
         2.0
         """
         if not self.quality[0] <= quality <= self.quality[-1]:

@@ -169,8 +169,9 @@ def damage(folder: RunFolder, table: str) -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        raise StoreError(f"A part of {table} in '{folder.url}' is damaged ({error}): 'miqd verify' names it.") from None
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(f"A part of {table} in '{folder.url}' is damaged ({reason}): 'miqd verify' names it.") from None
 
 
 def blocks(folder: RunFolder, facts: TaskFacts) -> Iterator[Block]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from miqd_builder.auditing import comparison, statistics
 from miqd_builder.auditing import label_statistics as with_intervals
-from miqd_builder.auditing.audit import RESAMPLES, audit_run
-from miqd_builder.auditing.document import AuditDocument, TaskDocument, write_document
+from miqd_builder.auditing.document import RESAMPLES, AuditDocument, TaskDocument, write_document
 from miqd_builder.auditing.label_statistics import LabelStatistics
 from miqd_builder.auditing.report import write_report
 from miqd_builder.errors import ConfigError, StoreError
@@ -99,6 +98,8 @@ def audit(
         >>> [(r.label, r.n) for r in audited.document.tasks["cls"].statistics["severity"].records]
         [('consistency', 2), ('accuracy', 2), ('composite', 2)]
     """
+    from miqd_builder.auditing.audit import audit_run
+
     if resamples < 0:
         raise ConfigError(f"resamples {resamples}: expected 0 or more.")
     url = run_folder(out, run=run, task=task, settings=settings)
