@@ -13,7 +13,7 @@ import pytest
 from miqd_builder.auditing.page.assembly import page
 from miqd_builder.auditing.page.overlay import Shape, overlay
 from miqd_builder.auditing.page.pictures import Picture, Pictures
-from tests.auditing.documents import document, full_task
+from tests.auditing.documents import document, full_task, run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -39,7 +39,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     shown = Pictures([[picture, picture]], "Images", "Words.", ["a note"], drawn=True, solid="annotated", dashed="predicted")
     path = tmp_path_factory.mktemp("report") / "index.html"
-    path.write_text(page(document({name: full_task() for name in ("cls", "det")}), {"det": shown}))
+    path.write_text(
+        page(document({name: full_task() for name in ("cls", "det")}, run=run("a_long_name_" * 12)), {"det": shown})
+    )
     return path
 
 

@@ -18,6 +18,9 @@ from miqd_builder.tables.schema import table_path
 
 T = TypeVar("T")
 
+COLUMNS = {"cls": ["source_id", "degradation", "top_ids"]}
+"""Columns that are read; all where a task isn't here."""
+
 Image = tuple[str, str]
 """Id of the source image, and name of the degradation or ``original``."""
 
@@ -51,7 +54,7 @@ class Predictions:
             for number, wanted in by_part.items():
                 name = table_path("responses", number, task=task, model=model)
                 if folder.exists(name):
-                    found |= _rows_of(read_part(folder, name), wanted)
+                    found |= _rows_of(read_part(folder, name, COLUMNS.get(task)), wanted)
             if found:
                 self._rows[model] = found
         self.models = list(self._rows)
