@@ -94,6 +94,8 @@ def machine_values(run: Path, task: str) -> Expected:
         for values, share in shares.items():
             expected[key("smr", label="smr", threshold=threshold, **dict(zip(columns, values, strict=True)))] = share
         jnd = _jnds(satisfied)
+        if not len(jnd):
+            continue
         for (distortion, category), values in jnd.groupby(["distortion", "category"]):
             keys = {"distortion": distortion, "category": category, "threshold": threshold, "label": "jnd"}
             expected[key("jnd", **keys)] = values.mean()

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import miqd_builder as mb
+from miqd_builder.auditing import task_rows
+from miqd_builder.auditing.audit import audit_run
+from miqd_builder.store.folder import RunFolder
 from tests.auditing.conftest import write_labels
 from tests.auditing.expected_labels import COLUMNS, read_table
 from tests.auditing.expected_scores import model_figures
@@ -53,6 +56,24 @@ def test_differences_are_those_of_shared_images(pair: tuple[Path, Path]) -> None
     drawn = (draws @ sums)[:, 0] / (draws @ sums)[:, 1]
     overall = next(r for r in found.statistics["overall_difference"].records if r.label == "consistency")
     assert [overall.low, overall.high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=1e-9)
+
+
+def test_blocks_of_one_part_give_the_same(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last part of the first run has no shared image."""
+    documents = []
+    for rows in (task_rows.ROWS_AT_ONCE, 1):
+        monkeypatch.setattr(task_rows, "ROWS_AT_ONCE", rows)
+        documents.append(audit_run(RunFolder(str(pair[0])), against=RunFolder(str(pair[1])), resamples=10))
+    one, other = (document.model_dump(mode="json", exclude_none=True) for document in documents)
+    assert one.keys() == other.keys() and values_of(one) == pytest.approx(values_of(other), abs=1e-12)
+
+
+def values_of(content: object) -> list[float]:
+    """All numbers of a document, in its order."""
+    if isinstance(content, dict | list):
+        parts = content.values() if isinstance(content, dict) else content
+        return [value for part in parts for value in values_of(part)]
+    return [float(content)] if isinstance(content, int | float) else []
 
 
 def test_models_of_one_run_against_itself_differ_by_nothing(pair: tuple[Path, Path]) -> None:
