@@ -6,12 +6,15 @@ Two measurements. First the scheduler alone: one task that does nothing for ever
 models) through ``Scheduler.map`` on a local cluster. Then a run: 5,000 images of 16x16 pixels x 250 degradations, rendered in
 memory, 40 classifiers that take no time, so 50.2 million responses and scores and 1.25 million labels that are really
 written; and the same command again, which has nothing to do. Memory is the highest resident memory, sampled twice a second:
-of this process (client and scheduler) and of the largest worker.
+of this process (client and scheduler) and of the largest worker. Last, ``miqd audit`` on that run, in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -63,6 +66,7 @@ def main() -> None:
     parser.add_argument("--sources", type=int, default=5000)
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap draws of the audit")
     parser.add_argument("--folder", type=Path, help="keep the run folder here; a run that is there goes on")
     arguments = parser.parse_args()
     measure_scheduler(arguments.parts, arguments.workers)
@@ -122,6 +126,24 @@ def measure_run(folder: Path, arguments: argparse.Namespace) -> None:
     again, stages = timed(config)
     assert not any(stage.computed for stage in stages), "the second run computed something"
     print(f"the same command again: {again:.1f} s", flush=True)
+    measure_audit(out, arguments.resamples)
+
+
+def measure_audit(out: Path, resamples: int) -> None:
+    """Time ``miqd audit`` in a process of its own, start and imports included, and note the highest memory of that process."""
+    command = [sys.executable, "-m", "pipelines.cli.main", "audit", "--out", str(out), "--resamples", str(resamples)]
+    command += ["--baseline", "instant_00"]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    assert status == 0, "the audit failed"
+    size = (out / "report/audit.json").stat().st_size
+    print(
+        f"audit: {seconds:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of processor time, {used.ru_maxrss / 1024:.0f} MiB, "
+        f"audit.json {size / MIB:.1f} MiB",
+        flush=True,
+    )
 
 
 def timed(config: RunConfig) -> tuple[float, list[Any]]:

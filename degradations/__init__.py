@@ -6,7 +6,7 @@ Pure image code: NumPy arrays in, NumPy arrays out; no files, no global state.
         print(variant.degradation.name, variant.psnr, variant.pixels.shape)
 """
 
-from degradations import blur, digital, frost, imagenet_c, light, motion, noise, weather  # noqa: F401  (they register distortions)
+from degradations import blur, codecs, digital, frost, imagenet_c, light, motion, noise, weather  # noqa: F401  (registered)
 from degradations.definition import Distortion
 from degradations.errors import DegradationError, PluginError, RegistrationError, UnknownDegradationError
 from degradations.names import Degradation, names, parse, select

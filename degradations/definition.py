@@ -15,7 +15,20 @@ from degradations.errors import DegradationError, RegistrationError
 from degradations.inputs import Image, check_image
 from degradations.quality import N_CANDIDATES, SEVERITIES
 
-Function = Callable[..., Image]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """What a codec made of an image: the decoded pixels, and the bytes that it took."""
+
+    pixels: Image
+    bytes: int
+
+
+Function = Callable[..., Any]
+"""Returns an image, or a codec's result."""
+
+MOST_LEVELS = 9
+"""Severities of a uniform distortion: one digit in its names."""
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -27,12 +40,13 @@ class Distortion:
     Attributes:
         name: name in the degradations made of it (``<name>_1``).
         category: group for tables and audits, such as ``blur``.
-        candidates: 12 parameter sets from mild to strong; 5 for a suite whose severities are fixed.
+        candidates: 12 parameter sets from mild to strong; 5 for a suite whose severities are fixed; 1 to 9 if not ``regional``.
         function: ``function(prepared, *candidate)`` or ``function(prepared, *candidate, rng=generator)`` returns a new uint8
-            image of the same size; ``prepared`` is the image itself where there is no ``prepare``.
+            image of the same size, or a :class:`Coded` one; ``prepared`` is the image itself where there is no ``prepare``.
         version: number of the algorithm; a higher one redoes what is stored.
         prepare: ``prepare(image)`` does what the candidates of an image share, once.
         ranked: the PSNRs of 12 candidates decide the five severities; if not, the candidates are severities 1..5.
+        regional: whether ROI and background may have different severities; if not, there are as many as candidates.
         source_sha256: hash of the file of a plug-in's function; empty for the project's own, for which ``version`` is enough.
     """
 
@@ -44,13 +58,19 @@ class Distortion:
     prepare: Callable[[Image], Any] | None = None
     ranked: bool = True
     source_sha256: str = ""
+    regional: bool = True
+
+    @property
+    def severities(self) -> tuple[int, ...]:
+        """Its severities, mildest first: 1..5, or as many as it has candidates if it is uniform only."""
+        return SEVERITIES if self.regional else tuple(range(1, len(self.candidates) + 1))
 
     @property
     def random(self) -> bool:
         """Whether the function draws random numbers (has a parameter ``rng``)."""
         return "rng" in inspect.signature(self.function).parameters
 
-    def render(self, prepared: object, candidate: int, rng: np.random.Generator) -> Image:
+    def render(self, prepared: object, candidate: int, rng: np.random.Generator) -> Any:
         """Render one candidate.
 
         Args:
@@ -95,9 +115,11 @@ def check_definition(distortion: Distortion) -> None:
 
 
 def _check_candidates(distortion: Distortion) -> None:
-    expected = N_CANDIDATES if distortion.ranked else len(SEVERITIES)
+    fixed = range(len(SEVERITIES), len(SEVERITIES) + 1) if distortion.regional else range(1, MOST_LEVELS + 1)
+    counts = range(N_CANDIDATES, N_CANDIDATES + 1) if distortion.ranked else fixed
     sizes = {len(candidate) for candidate in distortion.candidates}
-    if len(distortion.candidates) != expected or len(sizes) != 1:
+    if len(distortion.candidates) not in counts or len(sizes) != 1:
+        expected = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         raise RegistrationError(
             f"Distortion {distortion.name!r}: expected {expected} candidates with equally many parameters, "
             f"got {len(distortion.candidates)} with {sorted(sizes)} parameters"

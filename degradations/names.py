@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from degradations.definition import Distortion
 from degradations.errors import UnknownDegradationError, nearest
 from degradations.plugins import distortion as find_distortion
 from degradations.plugins import distortions as all_distortions
@@ -16,7 +17,7 @@ from degradations.registry import MIQD_DISTORTIONS
 
 Region = Literal["uniform", "roi", "background"]
 
-_UNIFORM = re.compile(r"(?P<distortion>\w+)_(?P<severity>[1-5])")
+_UNIFORM = re.compile(r"(?P<distortion>\w+)_(?P<severity>[1-9])")
 _REGIONAL = re.compile(r"(?P<distortion>\w+)_(?P<stronger>fg|bg)_stronger_fg(?P<roi>[1-5])_bg(?P<background>[1-5])")
 
 
@@ -42,8 +43,7 @@ class Degradation:
 
 
 # The published order: within a region, the milder severity rises first for fg_stronger, the ROI's for bg_stronger.
-_SUFFIXES = (
-    *(f"{severity}" for severity in SEVERITIES),
+_REGIONAL_SUFFIXES = (
     *(f"fg_stronger_fg{roi}_bg{bg}" for bg in SEVERITIES for roi in SEVERITIES if roi > bg),
     *(f"bg_stronger_fg{roi}_bg{bg}" for roi in SEVERITIES for bg in SEVERITIES if bg > roi),
 )
@@ -51,6 +51,8 @@ _SUFFIXES = (
 
 def names(distortions: Iterable[str] | None = None) -> list[str]:
     """Return the 25 names of each distortion: uniform 1..5, then 10 ROI-dominated, then 10 background-dominated pairs.
+
+    Of a distortion that is uniform only, such as a codec: its uniform ones.
 
     Args:
         distortions: names of distortions; the ten of MIQD by default, which makes 250.
@@ -62,8 +64,13 @@ def names(distortions: Iterable[str] | None = None) -> list[str]:
         >>> len(names()), names(["fog"])[4:6]
         (250, ['fog_5', 'fog_fg_stronger_fg2_bg1'])
     """
-    chosen = MIQD_DISTORTIONS if distortions is None else [find_distortion(name).name for name in distortions]
-    return [f"{name}_{suffix}" for name in chosen for suffix in _SUFFIXES]
+    chosen = [find_distortion(name) for name in (MIQD_DISTORTIONS if distortions is None else distortions)]
+    return [f"{one.name}_{suffix}" for one in chosen for suffix in _suffixes(one)]
+
+
+def _suffixes(distortion: Distortion) -> tuple[str, ...]:
+    uniform = tuple(map(str, distortion.severities))
+    return (*uniform, *_REGIONAL_SUFFIXES) if distortion.regional else uniform
 
 
 def parse(name: str) -> Degradation:
@@ -81,10 +88,12 @@ def parse(name: str) -> Degradation:
         raise _unknown(name)
     distortion, region, roi, background = parts
     try:
-        category = find_distortion(distortion).category
+        found = find_distortion(distortion)
     except UnknownDegradationError as error:
         raise _unknown(name) from error
-    return Degradation(name, distortion, category, region, roi, background)
+    if roi not in found.severities or not (found.regional or region == "uniform"):
+        raise _unknown(name)
+    return Degradation(name, distortion, found.category, region, roi, background)
 
 
 def select(patterns: Iterable[str]) -> list[str]:

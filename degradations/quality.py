@@ -28,12 +28,12 @@ class Ranking:
         distortion: name of the distortion.
         psnrs: PSNR of every candidate against the source in dB, in candidate order, infinite where a candidate changes nothing;
             empty for a distortion whose severities are fixed.
-        selected: 1-based candidate indices of severities 1..5.
+        selected: 1-based candidate indices of severities 1..5; of all severities, where they are fixed.
     """
 
     distortion: str
     psnrs: tuple[float, ...]
-    selected: tuple[int, int, int, int, int]
+    selected: tuple[int, ...]
 
 
 def psnr(a: Image, b: Image) -> float:

@@ -45,17 +45,20 @@ def register(
     version: int = 1,
     prepare: Callable[[Image], Any] | None = None,
     ranked: bool = True,
+    regional: bool = True,
 ) -> Callable[[Decorated], Decorated]:
     """Register the decorated function as a distortion and return it unchanged.
 
     Args:
         name: lower-case words joined by underscores; the function's own name by default.
         category: one lower-case word.
-        candidates: 12 parameter sets (numbers, or tuples of numbers), mildest first; 5 if not ``ranked``.
+        candidates: 12 parameter sets (numbers, or tuples of numbers), mildest first; 5 if not ``ranked``, 1 to 9 if not
+            ``regional`` either.
         version: raise it whenever the pixels change, so that stored variants are redone. An edit of the function's file does
             so by itself, outside this project; a change in what the file imports doesn't.
         prepare: called once an image; its result takes the place of the image in the function's first argument.
         ranked: see :class:`Distortion`.
+        regional: see :class:`Distortion`; a ranked distortion is.
 
     Raises:
         RegistrationError: an argument breaks the contract, or another function has the name already.
@@ -64,7 +67,7 @@ def register(
     def decorate(function: Decorated) -> Decorated:
         sets = tuple(tuple(map(float, c)) if isinstance(c, Sequence) else (float(c),) for c in candidates)
         distortion = Distortion(
-            name or function.__name__, category, sets, function, version, prepare, ranked, source_sha256(function)
+            name or function.__name__, category, sets, function, version, prepare, ranked, source_sha256(function), regional
         )
         check_definition(distortion)
         _check_new(distortion)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from degradations.definition import Distortion, check_result
+from degradations.definition import Coded, Distortion, check_result
 from degradations.errors import DegradationError
 from degradations.inputs import Image, Mask, check_image, check_mask
 from degradations.names import Degradation, parse
 from degradations.names import names as list_names
 from degradations.plugins import distortion as find_distortion
-from degradations.quality import SEVERITIES, Ranking, rank, unchecked_psnr
+from degradations.quality import Ranking, rank, unchecked_psnr
 from degradations.randomness import keyed_generator
 from degradations.regions import Blends, SoftRegion
 
@@ -30,6 +30,7 @@ class Variant:
         candidate_bg: the same for the background.
         candidate_psnrs: PSNR of every candidate of the distortion; given back as ``psnrs`` to :func:`render` it saves rendering
             them again. Empty for a distortion whose severities are fixed.
+        bytes: that a codec took; None for what is no codec.
     """
 
     degradation: Degradation
@@ -38,6 +39,7 @@ class Variant:
     candidate_roi: int
     candidate_bg: int
     candidate_psnrs: tuple[float, ...]
+    bytes: int | None = None
 
 
 def render(
@@ -101,6 +103,7 @@ class _Candidates:
         self._image = image
         self._key = (seed, source_id)
         self._pixels: dict[int, Image] = {}
+        self._bytes: dict[int, int] = {}
 
     @cached_property
     def _prepared(self) -> object:
@@ -113,8 +116,14 @@ class _Candidates:
         if candidate not in self._pixels:
             rng = keyed_generator(*self._key, self.distortion.name, candidate)
             result = self.distortion.render(self._prepared, candidate, rng)
+            if isinstance(result, Coded):
+                self._bytes[candidate] = result.bytes
+                result = result.pixels
             self._pixels[candidate] = check_result(self.distortion, result, self._image.shape)
         return self._pixels[candidate]
+
+    def bytes_of(self, candidate: int) -> int | None:
+        return self._bytes.get(candidate)
 
     def psnr_of(self, pixels: Image) -> float:
         return unchecked_psnr(pixels, self._image)
@@ -133,7 +142,7 @@ def _ranking(distortion: Distortion, psnrs: Sequence[float]) -> Ranking:
         return rank(distortion.name, psnrs)
     if len(psnrs):
         raise DegradationError(f"PSNRs of {distortion.name}: expected none, its severities are fixed; got {list(psnrs)}")
-    return Ranking(distortion.name, (), SEVERITIES)
+    return Ranking(distortion.name, (), distortion.severities)
 
 
 def _render(
@@ -150,7 +159,7 @@ def _render(
 def _render_distortion(
     candidates: _Candidates, ranking: Ranking, region: SoftRegion | None, degradations: list[Degradation]
 ) -> Iterator[Variant]:
-    of_severity = dict(zip(SEVERITIES, ranking.selected, strict=True))
+    of_severity = dict(zip(candidates.distortion.severities, ranking.selected, strict=True))
     candidates.keep({of_severity[s] for d in degradations for s in (d.roi_severity, d.bg_severity)})
     blends = None if region is None else Blends(region, candidates.pixels_of)
     for degradation in degradations:
@@ -159,4 +168,5 @@ def _render_distortion(
             pixels = blends.blend(roi, background)
         else:
             pixels = candidates.pixels_of(roi).copy()
-        yield Variant(degradation, pixels, candidates.psnr_of(pixels), roi, background, ranking.psnrs)
+        size = candidates.bytes_of(roi)
+        yield Variant(degradation, pixels, candidates.psnr_of(pixels), roi, background, ranking.psnrs, size)

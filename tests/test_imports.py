@@ -19,7 +19,7 @@ HEAVY = {
     "distributed",
     "pyarrow",
     "duckdb",
-    "plotly",
+    "jinja2",
     "numba",
     "ultralytics",
 }

@@ -63,7 +63,7 @@ def _groups(ordered: Floats) -> Ints:
     return np.concatenate([[0], new, [len(ordered)]]).astype(np.int64)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _spearman(groups_a: Ints, by_b: Ints, groups_b: Ints, source_of: Ints, draws: Ints) -> Floats:
     """Rows come in the order of a; ``by_b`` lists them in the order of b."""
     found = np.empty(len(draws))

@@ -13,7 +13,7 @@ import degradations
 from miqd_builder.auditing.statistics import pearson, spearman
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
-from miqd_builder.tables.queries import stored_labels
+from miqd_builder.tables.queries import joined, part_names, read_parts
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,18 @@ PAPER = {
 PAPER_MODELS = {"cls": 40, "det": 20, "ins": 15}
 MIN_SOURCES = 100
 """With fewer source images the intervals are so wide that almost any database lies inside them."""
+
+COLUMNS = (
+    "source_id",
+    "degradation",
+    "psnr",
+    "n_models",
+    "consistency_weighted",
+    "accuracy_weighted",
+    "composite",
+    "recipe",
+)
+"""Of the labels; the others are not read."""
 
 COMPARABLE_RECIPES = {"miqd_v1", "published"}
 
@@ -94,7 +106,9 @@ def label_statistics(folder: RunFolder, task: str, *, resamples: int = 1000, see
     Raises:
         StoreError: there are no labels.
     """
-    labels = stored_labels(folder, task)
+    from miqd_builder.benchmarking.joined import codes
+
+    labels = joined(read_parts(folder, part_names(folder, "labels", task=task), COLUMNS))
     values = {
         name: labels[column].to_numpy(zero_copy_only=False)
         for name, column in (
@@ -106,7 +120,7 @@ def label_statistics(folder: RunFolder, task: str, *, resamples: int = 1000, see
     }
     values["ssim"] = _ssim(folder, labels)
     known = np.isfinite(values["composite"])
-    sources = np.unique(labels["source_id"].to_numpy(zero_copy_only=False)[known], return_inverse=True)
+    sources = np.unique(codes(labels["source_id"])[known], return_inverse=True)
     columns = {name: column[known] for name, column in values.items()}
     points = _point_estimates(columns)
     drawn = _bootstrap(columns, sources[1], len(sources[0]), resamples, seed)

@@ -1,111 +1,36 @@
-"""The report: one self-contained HTML file."""
+"""The report: one HTML page that a person reads from the top, made from ``report/audit.json`` and the run's pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
-from string import Template
-from typing import Any
-
-from miqd_builder.auditing.charts import model_heatmap, region_bars, severity_curves
-from miqd_builder.auditing.statistics import model_table, point_statistics, region_table, severity_table
-from miqd_builder.errors import StoreError
+from miqd_builder.auditing.document import AuditDocument
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
-from miqd_builder.tables.queries import labelled_tasks, stored_labels
 
-TASK_NAMES = {
-    "cls": "Classification",
-    "det": "Object detection",
-    "ins": "Instance segmentation",
-    "seg": "Semantic segmentation",
-}
+NAME = "report/index.html"
+
+BESIDE = (("Benchmark of measures", "benchmark.html"), ("Explorer", "explore.html"))
+"""Pages that the report names where they are beside it."""
 
 
-def write_report(folder: RunFolder, *, tasks: Sequence[str] | None = None) -> list[str]:
-    """Write ``report/index.html`` and return the tasks in it.
+def write_report(folder: RunFolder, document: AuditDocument) -> str:
+    """Write ``report/index.html`` and return its path or url. The same document and run give the same bytes.
+
+    Numbers come from the document only. From the run folder come the pictures: stored images, or images rendered again where
+    the run keeps none; where that can't be done, the report says why.
 
     Args:
-        folder: a run folder with labels.
-        tasks: which tasks; None means all that have labels.
+        folder: the run folder.
+        document: what the audit found, the content of ``report/audit.json``.
 
     Raises:
-        StoreError: there are no labels.
+        StoreError: the folder can't be written.
     """
-    from plotly.offline import get_plotlyjs
+    from miqd_builder.auditing.page.assembly import page
+    from miqd_builder.auditing.page.pictures import Pictures, pictures
 
-    chosen = list(tasks) if tasks else labelled_tasks(folder)
-    if not chosen:
-        raise StoreError(f"'{folder.url}' has no labels yet: run 'miqd label --task det' (or cls, ins, seg) first.")
     record = RunRecord.load(folder)
-    title = f"{folder.url.rstrip('/').rsplit('/', 1)[-1]}, seed {record.seed}" if record else folder.url
-    template = Template((files("miqd_builder.auditing") / "report.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        title=escape(title),
-        plotly=get_plotlyjs(),
-        links="".join(f'<a href="#{task}">{TASK_NAMES[task]}</a>' for task in chosen) + _benchmark_link(folder),
-        sections="".join(_section(folder, task) for task in chosen),
-    )
-    folder.write("report/index.html", page.encode())
-    return chosen
-
-
-def _benchmark_link(folder: RunFolder) -> str:
-    return '<a href="benchmark.html">Benchmark of measures</a>' if folder.exists("report/benchmark.html") else ""
-
-
-def _section(folder: RunFolder, task: str) -> str:
-    labels = stored_labels(folder, task)
-    severities = severity_table(folder, task)
-    numbers = point_statistics(folder, task)
-    models = max((n for n in labels["n_models"].unique().to_pylist() if n is not None), default="-")
-    cards = {
-        "degraded images": f"{labels.num_rows:,}",
-        "source images": str(len(labels["source_id"].unique())),
-        "models": str(models),
-        "std consistency": _number(numbers["std_consistency"]),
-        "std accuracy": _number(numbers["std_accuracy"]),
-        "corr. of both": _number(numbers["corr_accuracy_consistency"]),
-        "SRCC PSNR, composite": _number(numbers["srcc_psnr_composite"]),
-    }
-    by_model = model_table(folder, task)
-    heatmap = f"<h3>Consistency by model and distortion</h3>{_panel(model_heatmap(by_model))}" if by_model else ""
-    boxes = "".join(f'<div class="card"><b>{escape(value)}</b>{escape(name)}</div>' for name, value in cards.items())
-    return (
-        f'<h2 id="{task}">{TASK_NAMES[task]}</h2><div class="cards">{boxes}</div>'
-        f"<h3>Labels over severity (whole image degraded)</h3>{_panel(severity_curves(severities))}"
-        f'<h3>Mean consistency <small>(accuracy)</small></h3><div class="panel">{_table(severities)}</div>'
-        f"<h3>Where the distortion is</h3>{_panel(region_bars(region_table(folder, task)))}{heatmap}"
-    )
-
-
-def _panel(figure: Any) -> str:
-    return (
-        f'<div class="panel">{figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False})}</div>'
-    )
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    severities = sorted({row["severity"] for row in rows})
-    head = "".join(f"<th>severity {severity}</th>" for severity in severities)
-    body = []
-    for distortion in dict.fromkeys(row["distortion"] for row in rows):
-        cells = {row["severity"]: row for row in rows if row["distortion"] == distortion}
-        columns = "".join(_cell(cells.get(severity)) for severity in severities)
-        body.append(f"<tr><td>{escape(distortion.replace('_', ' '))}</td>{columns}</tr>")
-    return f"<table><tr><th>distortion</th>{head}</tr>{''.join(body)}</table>"
-
-
-def _cell(row: dict[str, Any] | None) -> str:
-    if row is None or row["consistency"] is None:
-        return "<td>-</td>"
-    strength = 1 - row["consistency"]
-    accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.3f}"
-    return (
-        f'<td style="background:rgba(220,38,38,{0.6 * strength:.2f})">{row["consistency"]:.3f} <small>({accuracy})</small></td>'
-    )
-
-
-def _number(value: float) -> str:
-    return "-" if value != value else f"{value:.3f}"
+    nothing = Pictures(reason="the run folder has no run.json")
+    shown = {task: nothing if record is None else pictures(folder, record, task, of) for task, of in document.tasks.items()}
+    links = [(name, file) for name, file in BESIDE if folder.exists(f"report/{file}")]
+    folder.write(NAME, page(document, shown, links).encode())
+    return folder.path(NAME)

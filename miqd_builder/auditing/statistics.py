@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.store.parts import read_part
-from miqd_builder.tables.queries import stored_labels
+from miqd_builder.tables.queries import joined, part_names, read_parts
 from miqd_builder.tables.schema import ORIGINAL
+from miqd_builder.tables.views import files_sql, open_database
 
 Rows = list[dict[str, Any]]
 
@@ -21,11 +20,12 @@ def severity_table(folder: RunFolder, task: str) -> Rows:
     Columns: distortion, category, severity, consistency, accuracy, composite, psnr (median), n.
     """
     return _query(
-        stored_labels(folder, task),
+        folder,
+        task,
         """
         select distortion, category, roi_severity as severity, avg(consistency_weighted) as consistency,
                avg(accuracy_weighted) as accuracy, avg(composite) as composite, median(psnr) as psnr, count(*) as n
-        from labels where region = 'uniform' group by all order by category, distortion, severity
+        from {labels} where region = 'uniform' group by all order by category, distortion, severity
         """,
     )
 
@@ -33,11 +33,12 @@ def severity_table(folder: RunFolder, task: str) -> Rows:
 def region_table(folder: RunFolder, task: str) -> Rows:
     """Mean labels of each distortion and region: distortion, region, consistency, accuracy, composite, n."""
     return _query(
-        stored_labels(folder, task),
+        folder,
+        task,
         """
         select distortion, region, avg(consistency_weighted) as consistency, avg(accuracy_weighted) as accuracy,
                avg(composite) as composite, count(*) as n
-        from labels group by all order by distortion, region
+        from {labels} group by all order by distortion, region
         """,
     )
 
@@ -47,36 +48,27 @@ def model_table(folder: RunFolder, task: str) -> Rows:
 
     Empty for imported labels, which come without scores.
     """
-    tables = []
-    for name in folder.list(f"scores/task={task}/*/*.parquet"):
-        table = read_part(folder, name, ["degradation", "consistency", "accuracy"])
-        model = name.split("/")[2].removeprefix("model=")
-        tables.append(table.append_column("model", pa.array([model] * table.num_rows)))
-    if not tables:
+    names = folder.list(f"scores/task={task}/*/*.parquet")
+    if not names:
         return []
-    scores = pa.concat_tables(tables)
-    kinds = (
-        stored_labels(folder, task).select(["degradation", "distortion"]).group_by(["degradation", "distortion"]).aggregate([])
-    )
-    import duckdb
-
-    with duckdb.connect() as database:
-        database.register("scores", scores)
-        database.register("kinds", kinds)
-        return _rows(
-            database.execute(
-                """
-                with clean as (
-                    select model, avg(accuracy) as clean_accuracy from scores where degradation = ? group by model
-                )
-                select s.model, k.distortion, avg(s.consistency) as consistency, avg(s.accuracy) as accuracy,
-                       any_value(c.clean_accuracy) as clean_accuracy
-                from scores s join kinds k using (degradation) left join clean c on c.model = s.model
-                group by all order by s.model, k.distortion
-                """,
-                [ORIGINAL],
-            )
+    return _query(
+        folder,
+        task,
+        f"""
+        with sums as (
+            select regexp_extract(filename, '/model=([^/]*)/[^/]*$', 1) as model, degradation, sum(consistency) as consistency,
+                   count(consistency) as consistent, sum(accuracy) as accuracy, count(accuracy) as accurate
+            from {files_sql(folder, names, "filename=true")} group by all
+        ), kinds as (select distinct degradation, distortion from {{labels}}),
+        clean as (
+            select model, accuracy / accurate as clean_accuracy from sums where degradation = '{ORIGINAL}' and accurate > 0
         )
+        select s.model, k.distortion, sum(s.consistency) / nullif(sum(s.consistent), 0) as consistency,
+               sum(s.accuracy) / nullif(sum(s.accurate), 0) as accuracy, any_value(c.clean_accuracy) as clean_accuracy
+        from sums s join kinds k using (degradation) left join clean c on c.model = s.model
+        group by all order by s.model, k.distortion
+        """,
+    )
 
 
 def point_statistics(folder: RunFolder, task: str) -> dict[str, float]:
@@ -85,8 +77,9 @@ def point_statistics(folder: RunFolder, task: str) -> dict[str, float]:
     Standard deviations of accuracy, consistency and composite over the degraded images, the correlation of the first two,
     and Spearman's rank correlation of PSNR with the composite. NaN where there is no accuracy.
     """
-    labels = stored_labels(folder, task)
-    columns = {name: labels[name].to_numpy() for name in ("accuracy_weighted", "consistency_weighted", "composite", "psnr")}
+    names = ("accuracy_weighted", "consistency_weighted", "composite", "psnr")
+    labels = joined(read_parts(folder, part_names(folder, "labels", task=task), names))
+    columns = {name: labels[name].to_numpy() for name in names}
     known = np.isfinite(columns["composite"]) & np.isfinite(columns["consistency_weighted"])
     accuracy, consistency, composite, psnr = (values[known] for values in columns.values())
     if not known.any():
@@ -115,14 +108,9 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     return pearson(rankdata(a), rankdata(b))
 
 
-def _query(labels: pa.Table, sql: str) -> Rows:
-    import duckdb
-
-    with duckdb.connect() as database:
-        database.register("labels", labels)
-        return _rows(database.execute(sql))
-
-
-def _rows(result: Any) -> Rows:
-    columns = [column[0] for column in result.description]
-    return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+def _query(folder: RunFolder, task: str, sql: str) -> Rows:
+    labels = files_sql(folder, part_names(folder, "labels", task=task))
+    with open_database(folder) as database:
+        result = database.execute(sql.format(labels=labels))
+        columns = [column[0] for column in result.description]
+        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]

@@ -77,7 +77,7 @@ def average_precisions(
         own_crowd = crowd[columns]
         positives = len(columns) - own_crowd.sum()
         for i in range(images):
-            rows = _highest_first(offsets[i], offsets[i + 1], scores, found_classes, classes[k])[:max_detections]
+            rows = places_highest_first(offsets[i], offsets[i + 1], scores, found_classes, classes[k])[:max_detections]
             if not len(rows):
                 continue
             own = np.empty((len(rows), len(columns)))
@@ -85,13 +85,13 @@ def average_precisions(
                 for g in range(len(columns)):
                     own[d, g] = overlaps[rows[d], columns[g]]
             for t in range(len(iou_thresholds)):
-                matched, ignored = _match(own, own_crowd, iou_thresholds[t])
+                matched, ignored = match(own, own_crowd, iou_thresholds[t])
                 result[i, t, k] = _interpolated_precision(matched, ignored, positives, recalls)
     return result
 
 
 @numba.njit(cache=True)
-def _highest_first(
+def places_highest_first(
     start: int, stop: int, scores: NDArray[np.float64], found_classes: NDArray[np.int64], wanted: int
 ) -> NDArray[np.int64]:  # pragma: no cover - compiled
     """Places of one image's detections of a class by falling score, ties in the given order; they mostly are sorted already."""
@@ -110,7 +110,7 @@ def _highest_first(
 
 
 @numba.njit(cache=True)
-def _match(
+def match(
     overlaps: NDArray[np.float64], crowd: NDArray[np.bool_], threshold: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # pragma: no cover - compiled
     """Greedy matching of one class at one threshold: which detections are matched, and which of them to a crowd region."""

@@ -19,6 +19,7 @@ from miqd_builder.store.record import NAME, RunRecord
 from miqd_builder.tables.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
 from miqd_builder.tables.schema import (
     CANDIDATES,
+    CODED_VARIANTS,
     LABELS,
     MEASURES,
     QUARANTINE,
@@ -158,7 +159,7 @@ def _schema(name: str, columns: list[str]) -> pa.Schema:
         return CANDIDATES
     if table == "variants":
         earlier = [pa.field(name, pa.float64()) for name in ("ssim", "ms_ssim") if name in columns]
-        return pa.schema([*VARIANTS, *earlier])
+        return pa.schema([*(CODED_VARIANTS if "bytes" in columns else VARIANTS), *earlier])
     if table == "measures":
         return MEASURES
     task = rest[0].removeprefix("task=")

@@ -32,6 +32,9 @@ VARIANTS = pa.schema(
     ]
 )
 
+CODED_VARIANTS = pa.schema([*VARIANTS, ("bytes", pa.int64()), ("bits_per_pixel", pa.float64())])
+"""``variants`` of a part with a codec's images: what the codec took; null for other images."""
+
 CANDIDATES = pa.schema(
     [("source_id", pa.string()), ("distortion", pa.string()), ("candidate", pa.int8()), ("psnr", pa.float64())]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from miqd_builder.store.folder import RunFolder
@@ -22,11 +23,7 @@ def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
     is one, ``model`` in front; a column that only some tasks have is null for the others. Parts are read when a query needs
     them, and new ones are found. Checksums are not looked at.
     """
-    import duckdb
-
-    database = duckdb.connect()
-    if not folder.local:
-        database.register_filesystem(folder.fs)
+    database = open_database(folder)
     for table in ("candidates", "variants"):
         if folder.list(f"{table}/*.parquet"):
             database.execute(
@@ -42,6 +39,29 @@ def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
     return database
 
 
+def open_database(folder: RunFolder) -> duckdb.DuckDBPyConnection:
+    """Return an empty database in memory that reads the files of a run folder, wherever it is."""
+    import duckdb
+
+    database = duckdb.connect()
+    if not folder.local:
+        database.register_filesystem(folder.fs)
+    return database
+
+
+def files_sql(folder: RunFolder, names: Sequence[str], *options: str) -> str:
+    """Return the SQL of a table over some Parquet files of a run folder, which must be there.
+
+    Args:
+        folder: the run folder.
+        names: of the files, at least one.
+        options: of DuckDB's ``read_parquet``.
+    """
+    root = _root(folder)
+    files = ", ".join(_text(glob.escape(f"{root}/{name}")) for name in names)
+    return f"read_parquet({', '.join([f'[{files}]', 'hive_partitioning=false', *options])})"
+
+
 def _of_task(folder: RunFolder, table: str, task: str, models: bool) -> str:
     if not models:
         return f"select {_text(task)} as task, * from {_files(folder, f'{table}/task={task}/*.parquet')}"
@@ -50,8 +70,12 @@ def _of_task(folder: RunFolder, table: str, task: str, models: bool) -> str:
 
 
 def _files(folder: RunFolder, pattern: str, *options: str) -> str:
-    root = folder.root if folder.local else folder.fs.unstrip_protocol(folder.root)
+    root = _root(folder)
     return f"read_parquet({', '.join([_text(f'{glob.escape(root)}/{pattern}'), 'hive_partitioning=false', *options])})"
+
+
+def _root(folder: RunFolder) -> str:
+    return folder.root if folder.local else str(folder.fs.unstrip_protocol(folder.root))
 
 
 def _text(value: str) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from miqd_builder.auditing import comparison, statistics
 from miqd_builder.auditing import label_statistics as with_intervals
+from miqd_builder.auditing.document import RESAMPLES, AuditDocument, TaskDocument, write_document
 from miqd_builder.auditing.label_statistics import LabelStatistics
 from miqd_builder.auditing.report import write_report
-from miqd_builder.errors import StoreError
+from miqd_builder.errors import ConfigError, StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import labelled_tasks
 from miqd_builder.tasks import Task, check_task
 from pipelines.api.fields import Settings, command, run_folder
+
+_LABELS = ("consistency", "accuracy", "composite", "psnr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +26,17 @@ class TaskAudit:
     """How each distortion hurts the models of one task.
 
     Attributes:
-        severities: a row a distortion and uniform severity, see :func:`miqd_builder.auditing.statistics.severity_table`.
-        regions: a row a distortion and region, see :func:`miqd_builder.auditing.statistics.region_table`.
+        severities: a row a distortion and uniform severity: distortion, category, severity, consistency, accuracy, composite,
+            psnr (median), n. None where there is no accuracy or no finite PSNR.
+        regions: a row a distortion and region: distortion, category, region, consistency, accuracy, composite, n.
         statistics: of all labels: ``n``, standard deviations and correlations.
+        document: all statistics with their intervals, and why others are absent.
     """
 
     severities: statistics.Rows
     regions: statistics.Rows
     statistics: dict[str, float]
+    document: TaskDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +45,15 @@ class Audited:
 
     Attributes:
         report: path or url of the page that it wrote.
+        json: path or url of ``report/audit.json``.
         tasks: the figures, by task.
+        document: the content of ``report/audit.json``.
     """
 
     report: str
+    json: str
     tasks: dict[str, TaskAudit]
+    document: AuditDocument
 
 
 @command
@@ -52,19 +63,29 @@ def audit(
     task: str | None = None,
     run: str | Path | None = None,
     settings: Settings = None,
+    baseline: str | None = None,
+    against: str | Path | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Audited:
-    """Summarise how each distortion hurts the models, and write ``report/index.html`` into the run folder.
+    """Say how each distortion hurts the models, and write ``report/audit.json`` and ``report/index.html`` into the run folder.
+
+    docs/audit.md defines every statistic. What can't be computed is absent, with the reason.
 
     Args:
         out: run folder, a path or a url; by default that of the run file.
         task: ``cls``, ``det``, ``ins`` or ``seg``; by default all that have labels.
         run: run file (YAML).
         settings: fields of the run file as ``key=value``.
+        baseline: model that mean corruption errors are taken against.
+        against: another run folder, a path or a url: the differences of this run from it, paired by source image.
+        resamples: bootstrap draws for the intervals; 0 for none.
+        seed: of the draws and samples.
 
     Raises:
         TypeError: there is no such argument; names the nearest.
-        ConfigError: there is no run, or the task is unknown.
-        StoreError: there are no labels.
+        ConfigError: there is no run, the task is unknown, or no task has the baseline model (names the nearest).
+        StoreError: there are no labels, a part is damaged, or the report can't be written.
 
     Examples:
         >>> import tempfile
@@ -74,19 +95,40 @@ def audit(
         >>> audited = mb.audit(made.outs[0])
         >>> [(row["distortion"], row["severity"], row["n"]) for row in audited.tasks["cls"].severities]
         [('darkness', 5, 2)]
+        >>> [(r.label, r.n) for r in audited.document.tasks["cls"].statistics["severity"].records]
+        [('consistency', 2), ('accuracy', 2), ('composite', 2)]
     """
+    from miqd_builder.auditing.audit import audit_run
+
+    if resamples < 0:
+        raise ConfigError(f"resamples {resamples}: expected 0 or more.")
     url = run_folder(out, run=run, task=task, settings=settings)
     folder = RunFolder(url)
-    tasks = write_report(folder, tasks=[task] if task else None)
-    return Audited(f"{url}/report/index.html", {name: _task_audit(folder, name) for name in tasks})
+    other = None if against is None else RunFolder(run_folder(against))
+    chosen = [task] if task else None
+    document = audit_run(folder, tasks=chosen, baseline=baseline, against=other, resamples=resamples, seed=seed)
+    written = write_document(folder, document)
+    write_report(folder, document)
+    tasks = {name: _task_audit(folder, name, found) for name, found in document.tasks.items()}
+    return Audited(f"{url}/report/index.html", written, tasks, document)
 
 
-def _task_audit(folder: RunFolder, task: str) -> TaskAudit:
-    return TaskAudit(
-        statistics.severity_table(folder, task),
-        statistics.region_table(folder, task),
-        statistics.point_statistics(folder, task),
-    )
+def _task_audit(folder: RunFolder, task: str, document: TaskDocument) -> TaskAudit:
+    severities = _rows(document, ("severity", "psnr"), ("distortion", "category", "severity"))
+    regions = _rows(document, ("region",), ("distortion", "category", "region"))
+    return TaskAudit(severities, regions, statistics.point_statistics(folder, task), document)
+
+
+def _rows(document: TaskDocument, names: Sequence[str], keys: Sequence[str]) -> statistics.Rows:
+    """Records of statistics as rows with a column a label; those that lack a key, being over all distortions, are left out."""
+    records = [record for name in names if name in document.statistics for record in document.statistics[name].records]
+    rows: dict[tuple[object, ...], dict[str, Any]] = {}
+    for record in records:
+        key = tuple(getattr(record, name) for name in keys)
+        if None not in key:
+            empty = {**dict(zip(keys, key, strict=True)), **dict.fromkeys(_LABELS), "n": record.n}
+            rows.setdefault(key, empty)[record.label] = record.value
+    return list(rows.values())
 
 
 @command

@@ -191,20 +191,31 @@ def audit(
         typer.Option("--label-statistics", help="Only print the label statistics beside the paper's, with intervals."),
     ] = False,
     resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap draws for the intervals.")] = 1000,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="MODEL", help="Model that mean corruption errors are taken against.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="RUN", help="Another run folder: differences of this run from it.")
+    ] = None,
 ) -> None:
-    """Summarise how each distortion hurts, and write report/index.html."""
+    """Say how each distortion hurts, and write report/audit.json and report/index.html."""
     from pipelines import api
     from pipelines.cli import console
+    from pipelines.cli.show_against import show_against
     from pipelines.cli.show_formats import show_label_statistics
 
     if label_statistics:
         for found in api.label_statistics(out, task=task, run=run, settings=settings or [], resamples=resamples):
             show_label_statistics(found)
         return
-    audited = api.audit(out, task=task, run=run, settings=settings or [])
+    audited = api.audit(
+        out, task=task, run=run, settings=settings or [], baseline=baseline, against=against, resamples=resamples
+    )
     for name, of_task in audited.tasks.items():
         console.show_audit(name, of_task)
-    console.hint(f"Report: {audited.report}")
+    if audited.document.against is not None:
+        show_against(audited.document.against)
+    console.hint(f"Report: {audited.report}, figures: {audited.json}")
 
 
 @app.command()

@@ -21,7 +21,7 @@ from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures
 from miqd_builder.tables.candidates import Psnrs, valid_candidates, write_candidates
 from miqd_builder.tables.lineage import VariantsLineage
-from miqd_builder.tables.schema import VARIANTS, image_path, table_path
+from miqd_builder.tables.schema import CODED_VARIANTS, VARIANTS, image_path, table_path
 from pipelines.context import Context, open_planned, reusable_rows
 from pipelines.schedulers import Again, Report
 from pipelines.stages.items import DegradePart
@@ -88,7 +88,8 @@ def degrade_part(item: DegradePart, report: Report) -> PartResult:
     if context.config.images == "png":
         context.folder.flush()
     write_failures(context.folder, str(PartKey("degrade", part)), failures)
-    table = pa.Table.from_pylist(rows, schema=VARIANTS)
+    coded = any(row.get("bytes") is not None for row in rows)
+    table = pa.Table.from_pylist(rows, schema=CODED_VARIANTS if coded else VARIANTS)
     write_candidates(context.folder, part, psnrs, lineage.candidates, complete=not failures)
     write_part(context.folder, name, table, lineage, complete=not failures)
     return result
@@ -158,4 +159,6 @@ def _degrade_source(
             "candidate_roi": variant.candidate_roi,
             "candidate_bg": variant.candidate_bg,
             "pixel_sha256": hashlib.sha256(variant.pixels.tobytes()).hexdigest(),
+            "bytes": variant.bytes,
+            "bits_per_pixel": None if variant.bytes is None else 8 * variant.bytes / (image.shape[0] * image.shape[1]),
         }

@@ -35,8 +35,8 @@ print(time.process_time() - start, *{name.split(".")[0] for name in set(sys.modu
     ("name", "unwanted"),
     [
         ("list_models", HEAVY | {"pipelines"}),
-        ("open_run", {"torch", "dask", "distributed", "plotly", "numba", "duckdb", "pipelines"}),
-        ("score", {"torch", "dask", "distributed", "plotly", "pipelines"}),
+        ("open_run", {"torch", "dask", "distributed", "jinja2", "numba", "duckdb", "pipelines"}),
+        ("score", {"torch", "dask", "distributed", "jinja2", "pipelines"}),
         ("degrade", {"torch", "dask", "distributed", "numba"}),
     ],
 )
