@@ -13,10 +13,10 @@ from miqd_builder.errors import ConfigError, MiqdError, StoreError
 from miqd_builder.exploring.assembly import assemble
 from miqd_builder.exploring.blocks import Blocks, json_block
 from miqd_builder.exploring.catalog import IDENTITY, Catalog, catalog_of
-from miqd_builder.exploring.class_names import class_names, classes_seen
 from miqd_builder.exploring.numbers import LABEL_COLUMNS, LabelMatrices, label_matrices, model_scores
 from miqd_builder.exploring.predictions import MIN_SCORE, MOST
 from miqd_builder.exploring.sample import PicturedSources, TaskPredictions, sampled
+from miqd_builder.sources.class_names import class_names
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.queries import labelled_tasks, part_names, read_parts
@@ -118,7 +118,7 @@ def _task_facts(
     scores = model_scores(folder, of.task, catalog, [catalog.sources.index(source_id) for source_id in order])
     command = record.command("label", of.task)
     config = None if command is None else command.run_file(folder)
-    names = class_names(of.task, config, classes_seen(folder, of.task, of.models))
+    names = class_names(config.source) if config is not None and of.task != "seg" else {}
     return {
         "task": of.task,
         "labels": blocks.add_arrays(labels.values),

@@ -30,8 +30,12 @@ def _build(name: str, model: str, device: str, files: Mapping[str, Path]) -> Cor
     from miqd_builder.zoo.weights.checkpoint import read_state_dict
 
     stored = read_state_dict(files[name])
-    with _no_backbone_download():
-        metric = pyiqa.create_metric(model, device=device, pretrained_model_path=str(files[name]))
+    try:
+        with _no_backbone_download():
+            metric = pyiqa.create_metric(model, device=device, pretrained_model_path=str(files[name]))
+    except (RuntimeError, KeyError) as error:  # pyiqa loads strictly
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"Weights '{name}': {files[name]} doesn't fit pyiqa's {model}: {reason}") from None
     names = {key.removeprefix("module.") for key in stored}
     lacking = [key for key, _ in metric.net.named_parameters() if key not in names]
     if lacking:

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 from miqd_builder.auditing.document import read_document
-from miqd_builder.auditing.page.class_names import class_names, name_of
 from miqd_builder.auditing.page.overlay import THUMBNAIL, Shape, box_shapes, mask_shapes, overlay, thumbnail
 from miqd_builder.auditing.page.pictures import Pictures, pictures
 from miqd_builder.responses import Detections, encode_masks
+from miqd_builder.sources.class_names import class_names, name_of
 from miqd_builder.sources.config import SourceConfig
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord

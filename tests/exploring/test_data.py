@@ -165,7 +165,7 @@ def test_classes_are_those_of_the_responses(explored: Explored) -> None:
 def test_names_of_classes(explored: Explored, tmp_path: Path) -> None:
     objects, classes = Page(explored.objects), Page(explored.classes)
     assert objects.task("det")["names"] == {"1": "<img src=x onerror=alert(1)>", "3": "3", "7": "7"}
-    assert classes.task("cls")["names"] == {}, "class numbers below 500 may be those of any data set"
+    assert classes.task("cls")["names"] == {}, "the label file names none"
     labels = explored.folder / "data/labels.csv"
     text = labels.read_text()
     try:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from miqd_builder.auditing.document import Record, TaskDocument
 from miqd_builder.auditing.page.answer import by_harm
-from miqd_builder.auditing.page.class_names import class_names, name_of
 from miqd_builder.auditing.page.numbers import number, plain
 from miqd_builder.auditing.page.overlay import Shape, box_shapes, mask_shapes, overlay
 from miqd_builder.auditing.page.predictions import Image, Predictions
 from miqd_builder.errors import ConfigError, MiqdError
 from miqd_builder.responses import Detections, Segmentation
 from miqd_builder.sources import SourceSet, open_source
+from miqd_builder.sources.class_names import class_names, name_of
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.run import Run

@@ -20,7 +20,7 @@ def class_names(source: SourceConfig) -> dict[int, str]:
         source: of the run file.
     """
     try:
-        if source.annotations is not None:
+        if source.annotations is not None and source.kind != "imagenet":  # there they may give the ROI
             return _categories(json.loads(source.annotations.read_text(encoding="utf-8")))
         if source.kind == "imagenet" and source.labels is None:
             return _folders(sorted(p.name for p in source.images.iterdir() if p.is_dir() and not p.name.startswith(".")))
