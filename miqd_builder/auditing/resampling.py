@@ -2,7 +2,7 @@
 
 Every statistic of the audit but rank correlations is a function of sums over sources. So a draw of sources is a row of
 ``copies``, and all draws of a sum are one matrix product of copies and the sums by source. Blocks of sources are added one
-after the other: memory grows with the number of draws and of cells, not with the number of images.
+after the other: memory grows with the number of draws and of cells, and by little with the sources.
 """
 
 from __future__ import annotations
