@@ -17,6 +17,7 @@ from miqd_builder.auditing.jnd import MachineJnd
 from miqd_builder.auditing.label_means import LabelMeans
 from miqd_builder.auditing.machine_ratio import MachineRatio
 from miqd_builder.auditing.model_means import ModelMeans
+from miqd_builder.auditing.model_sets import ModelSets, chosen_sets, model_sets
 from miqd_builder.auditing.models import by_model
 from miqd_builder.auditing.provenance import model_hashes, run_facts
 from miqd_builder.auditing.rate import rates
@@ -36,6 +37,8 @@ def audit_run(
     tasks: Sequence[str] | None = None,
     baseline: str | None = None,
     against: RunFolder | None = None,
+    models: Sequence[str] | None = None,
+    against_models: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> AuditDocument:
@@ -46,18 +49,22 @@ def audit_run(
         tasks: which tasks; None for all that have labels.
         baseline: model that mean corruption errors are taken against.
         against: another run, to compare this one with.
+        models: globs of models to compare with others; None for all but the others.
+        against_models: globs of these others; None compares none.
         resamples: bootstrap draws.
         seed: of the draws and samples.
 
     Raises:
-        ConfigError: no task has the baseline model.
+        ConfigError: no task has the baseline model, or a glob matches no model.
         StoreError: there are no labels, a part is damaged, or the other run has no labels of these tasks.
     """
     chosen = list(tasks) if tasks else labelled_tasks(folder)
     if not chosen:
         raise StoreError(f"'{folder.url}' has no labels yet: run 'miqd label --task det' (or cls, ins, seg) first.")
     facts = {task: task_facts(folder, task) for task in chosen}
-    check_baseline(baseline, {task: known.models for task, known in facts.items()})
+    known_models = {task: known.models for task, known in facts.items()}
+    check_baseline(baseline, known_models)
+    sets = chosen_sets(models, against_models, known_models)
     return AuditDocument(
         confidence=CONFIDENCE,
         resamples=resamples,
@@ -65,19 +72,23 @@ def audit_run(
         baseline_model=baseline,
         run=run_facts(folder, [name for known in facts.values() for name in known.parts]),
         tasks={
-            task: audit_task(folder, known, baseline=baseline, resamples=resamples, seed=seed) for task, known in facts.items()
+            task: audit_task(folder, known, baseline=baseline, sets=sets, resamples=resamples, seed=seed)
+            for task, known in facts.items()
         },
         against=None if against is None else compare_runs(folder, facts, against, resamples=resamples, seed=seed),
     )
 
 
-def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, resamples: int, seed: int) -> TaskDocument:
+def audit_task(
+    folder: RunFolder, facts: TaskFacts, *, baseline: str | None, sets: ModelSets | None, resamples: int, seed: int
+) -> TaskDocument:
     """Compute the statistics of one task.
 
     Args:
         folder: the run folder.
         facts: of the task.
         baseline: model that corruption errors are taken against.
+        sets: models that are compared with each other.
         resamples: bootstrap draws.
         seed: of the draws and samples.
     """
@@ -95,6 +106,7 @@ def audit_task(folder: RunFolder, facts: TaskFacts, *, baseline: str | None, res
         by_group(labels),
         by_model(models),
         robustness(models, baseline),
+        model_sets(models, sets, seed=seed),
         *(collector.found() for collector in others),
         agreement(folder, facts, resamples=resamples, seed=seed),
         calibration(folder, facts, resamples=resamples, seed=seed),

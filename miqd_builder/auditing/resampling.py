@@ -2,7 +2,7 @@
 
 Every statistic of the audit but rank correlations is a function of sums over sources. So a draw of sources is a row of
 ``copies``, and all draws of a sum are one matrix product of copies and the sums by source. Blocks of sources are added one
-after the other: memory grows with the number of draws and of cells, not with the number of images.
+after the other: memory grows with the number of draws and of cells, and by little with the sources.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.auditing.bootstrap import draw_sources
 from miqd_builder.auditing.document import Record
 
 Floats = NDArray[np.float64]
@@ -21,6 +20,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 CONFIDENCE = 0.95
+DRAWS_AT_ONCE = 64
 OVER_SOURCES = "percentile bootstrap over source images, {resamples} draws"
 TWO_WAY = "percentile bootstrap over source images and over models at once, {resamples} draws"
 
@@ -47,9 +47,12 @@ class Resampling:
         """
         copies = np.ones((resamples + 1, sources), np.uint8)
         model_copies = np.ones((resamples + 1, models))
-        if sources:
+        rng = np.random.default_rng(seed)
+        # The draws of bootstrap.draw_sources, some at a time: as 64-bit numbers they would be the largest array of the audit.
+        for start in range(1, resamples + 1 if sources else 1, DRAWS_AT_ONCE):
+            size = min(DRAWS_AT_ONCE, resamples + 1 - start)
             # Copies follow a binomial law of mean 1: 256 of them never come.
-            copies[1:] = draw_sources(sources, resamples, seed)
+            copies[start : start + size] = rng.multinomial(sources, np.full(sources, 1 / sources), size=size)
         if models:
             model_copies[1:] = np.random.default_rng([seed, 1]).multinomial(models, np.full(models, 1 / models), size=resamples)
         return cls(copies, model_copies)

@@ -65,6 +65,8 @@ def audit(
     settings: Settings = None,
     baseline: str | None = None,
     against: str | Path | None = None,
+    models: str | Sequence[str] | None = None,
+    against_models: str | Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Audited:
@@ -79,12 +81,15 @@ def audit(
         settings: fields of the run file as ``key=value``.
         baseline: model that mean corruption errors are taken against.
         against: another run folder, a path or a url: the differences of this run from it, paired by source image.
+        models: names or globs of models to compare with others of the run; by default all but the others.
+        against_models: names or globs of these others.
         resamples: bootstrap draws for the intervals; 0 for none.
         seed: of the draws and samples.
 
     Raises:
         TypeError: there is no such argument; names the nearest.
-        ConfigError: there is no run, the task is unknown, or no task has the baseline model (names the nearest).
+        ConfigError: there is no run, the task is unknown, or no task has the baseline model or one that a glob
+            matches (names the nearest).
         StoreError: there are no labels, a part is damaged, or the report can't be written.
 
     Examples:
@@ -106,11 +111,16 @@ def audit(
     folder = RunFolder(url)
     other = None if against is None else RunFolder(run_folder(against))
     chosen = [task] if task else None
-    document = audit_run(folder, tasks=chosen, baseline=baseline, against=other, resamples=resamples, seed=seed)
+    sets = {"models": _listed(models), "against_models": _listed(against_models)}
+    document = audit_run(folder, tasks=chosen, baseline=baseline, against=other, **sets, resamples=resamples, seed=seed)
     written = write_document(folder, document)
     write_report(folder, document)
     tasks = {name: _task_audit(folder, name, found) for name, found in document.tasks.items()}
     return Audited(f"{url}/report/index.html", written, tasks, document)
+
+
+def _listed(globs: str | Sequence[str] | None) -> list[str] | None:
+    return [globs] if isinstance(globs, str) else list(globs) if globs else None
 
 
 def _task_audit(folder: RunFolder, task: str, document: TaskDocument) -> TaskAudit:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli import assess as assess_cli
+from pipelines.cli import audit as audit_cli
 from pipelines.cli import benchmark as benchmark_cli
 from pipelines.cli import explore as explore_cli
 from pipelines.cli import formats as formats_cli
@@ -27,7 +28,6 @@ from pipelines.cli.options import (
     Run,
     SchedulerName,
     Settings,
-    TaskOption,
     TaskOptions,
     Workers,
 )
@@ -46,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(zoo_cli.app, name="zoo")
 app.add_typer(formats_cli.app)
+app.add_typer(audit_cli.app)
 app.add_typer(benchmark_cli.app)
 app.add_typer(explore_cli.app)
 app.add_typer(quality_cli.app)
@@ -178,44 +179,6 @@ def measure(
         console.show_stages(made.stages)
         console.hint(f"Measures are in {made.outs[0]}/measures.")
         _exit(made)
-
-
-@app.command()
-def audit(
-    run: Run = None,
-    task: TaskOption = None,
-    out: Out = None,
-    settings: Settings = None,
-    label_statistics: Annotated[
-        bool,
-        typer.Option("--label-statistics", help="Only print the label statistics beside the paper's, with intervals."),
-    ] = False,
-    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap draws for the intervals.")] = 1000,
-    baseline: Annotated[
-        str | None, typer.Option("--baseline", metavar="MODEL", help="Model that mean corruption errors are taken against.")
-    ] = None,
-    against: Annotated[
-        str | None, typer.Option("--against", metavar="RUN", help="Another run folder: differences of this run from it.")
-    ] = None,
-) -> None:
-    """Say how each distortion hurts, and write report/audit.json and report/index.html."""
-    from pipelines import api
-    from pipelines.cli import console
-    from pipelines.cli.show_against import show_against
-    from pipelines.cli.show_formats import show_label_statistics
-
-    if label_statistics:
-        for found in api.label_statistics(out, task=task, run=run, settings=settings or [], resamples=resamples):
-            show_label_statistics(found)
-        return
-    audited = api.audit(
-        out, task=task, run=run, settings=settings or [], baseline=baseline, against=against, resamples=resamples
-    )
-    for name, of_task in audited.tasks.items():
-        console.show_audit(name, of_task)
-    if audited.document.against is not None:
-        show_against(audited.document.against)
-    console.hint(f"Report: {audited.report}, figures: {audited.json}")
 
 
 @app.command()
