@@ -7,6 +7,7 @@ from pipelines.api.evaluating import Evaluated, evaluate
 from pipelines.api.exchange import export, import_labels
 from pipelines.api.making import Made, degrade, label
 from pipelines.api.measuring import measure
+from pipelines.api.publishing import Published, check_publication, publish
 from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
 from pipelines.api.training import Trained, export_model, train
 
@@ -16,6 +17,7 @@ __all__ = [
     "Benchmarked",
     "Evaluated",
     "Made",
+    "Published",
     "TaskAudit",
     "Trained",
     "Verification",
@@ -24,6 +26,7 @@ __all__ = [
     "assess_camera",
     "audit",
     "benchmark",
+    "check_publication",
     "compare",
     "degrade",
     "evaluate",
@@ -33,6 +36,7 @@ __all__ = [
     "label",
     "label_statistics",
     "measure",
+    "publish",
     "status",
     "train",
     "verify",

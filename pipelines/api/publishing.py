@@ -13,8 +13,7 @@ from pipelines.api.fields import command
 from pipelines.progress.bar import shown
 
 if TYPE_CHECKING:
-    from miqd_builder.formats.publication.checks import PublicationCheck
-
+    from miqd_builder.formats.checking.folder import PublicationCheck
     from miqd_builder.formats.publication.described import ImagePolicy
     from pipelines.plan_publish import PublishPlan
     from pipelines.run_publish import PublishSummary
@@ -149,7 +148,7 @@ def check_publication(folder: str | Path, *, records: int = 20) -> PublicationCh
         TypeError: there is no such argument; names the nearest.
         ConfigError: there is no such folder.
     """
-    from miqd_builder.formats.publication.checks import check_folder
+    from miqd_builder.formats.checking.folder import check_folder
 
     return check_folder(Path(folder), records=records)
 
