@@ -62,7 +62,7 @@ def run_publish(plan: PublishPlan, *, scheduler: str | None, workers: int | None
     with RunLock(target, CommandKey("publish")):
         _remove_temporary(target)
         files = dict(plan.before.files) if plan.before else {}
-        claim = _manifest(plan, files, finished=False)
+        claim = manifest_of(plan, files, finished=False)
         target.write(NAME, claim.encode())
         written = dict(plan.done)
         failed: list[str] = []
@@ -102,7 +102,7 @@ def _finish(plan: PublishPlan, written: Mapping[str, WrittenShard]) -> PublishSu
     for name, content in small.items():
         sha256 = hashlib.sha256(content).hexdigest()
         entries[name] = {"sha256": sha256, "size": len(content), "rows": None, "inputs": None}
-    manifest = _manifest(plan, entries, finished=True).encode()
+    manifest = manifest_of(plan, entries, finished=True).encode()
     if not plan.before or manifest != plan.before.encode():
         changed.append(NAME)
     target.write(NAME, manifest)
@@ -142,7 +142,8 @@ def _write(plan: PublishPlan, failed: list[str], scheduler: str | None, workers:
             yield result
 
 
-def _manifest(plan: PublishPlan, files: dict[str, dict[str, Any]], *, finished: bool) -> Manifest:
+def manifest_of(plan: PublishPlan, files: dict[str, dict[str, Any]], *, finished: bool) -> Manifest:
+    """Return what a target holds while a plan is carried out, or afterwards."""
     publication = plan.publication
     return Manifest(
         format=plan.form,

@@ -13,6 +13,8 @@ FORMATS: Registry[Format] = Registry(
     {
         "miqd": "miqd_builder.formats.miqd.format:MIQD",
         "huggingface": "miqd_builder.formats.huggingface.format:HUGGINGFACE",
+        "pyiqa": "miqd_builder.formats.pyiqa.format:PYIQA",
+        "webdataset": "miqd_builder.formats.webdataset.format:WEBDATASET",
     },
 )
 """Formats by name."""

@@ -66,7 +66,7 @@ def publish(
         to: where to publish, a path or any fsspec url.
         licence: of labels and predictions: an identifier of the Hub such as ``cc-by-4.0``, or the address of a licence. Later
             versions keep it.
-        format: ``huggingface``, ``webdataset``, or one of another package.
+        format: ``huggingface``, ``webdataset``, ``pyiqa``, ``miqd``, or one of another package.
         images: whose pixels are embedded: those of a ``sample`` of the sources, of ``all``, or ``none``, which are then
             regenerated from the recipe. By default a sample, or what the last version had; none where they may not be passed
             on.
@@ -106,6 +106,7 @@ def publish(
         True
     """
     from pipelines.plan_publish import Wishes, plan_publish
+    from pipelines.publish_tree import plan_tree, run_tree
     from pipelines.run_publish import run_publish
 
     outs = (out,) if isinstance(out, str | Path) else tuple(out)
@@ -123,12 +124,16 @@ def publish(
         allow_incomplete=allow_incomplete,
         may_pass_on=may_pass_on_images,
     )
-    plan = plan_publish(format_of(format), wishes)
+    form = format_of(format)
+    tree = form.publisher is None
+    plan = plan_tree(form, wishes) if tree else plan_publish(form, wishes)
     if on_plan is not None:
         on_plan(plan)
     if dry_run:
         return Published(plan, None)
     with shown(show_progress):
+        if tree:
+            return Published(plan, run_tree(plan, form, scheduler=scheduler, workers=workers))
         return Published(plan, run_publish(plan, scheduler=scheduler, workers=workers))
 
 

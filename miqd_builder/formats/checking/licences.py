@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from miqd_builder.formats.checking.findings import DataSetFolder, Finding
 from miqd_builder.formats.publication.licences import restriction
 
-PIXELS = ("images/", "images-sample/", "preview/", "miqa_")
-"""How the paths of files with images begin."""
+PIXELS = ("images/", "images-sample/", "preview/")
+"""How the paths of Parquet files with images begin."""
+IMAGE_FILES = (".png", ".jpg", ".jpeg")
 
 
 def check_licences(folder: DataSetFolder) -> Iterator[Finding]:
@@ -17,7 +18,7 @@ def check_licences(folder: DataSetFolder) -> Iterator[Finding]:
     if manifest is None:
         return
     reason = restriction([kind for run in manifest.runs for kind in run["source"]])
-    embedded = [n for n in folder.sizes if n.startswith(PIXELS) or (n.endswith(".tar") and manifest.images != "none")]
+    embedded = [name for name in folder.sizes if name.startswith(PIXELS) or name.lower().endswith((".tar", *IMAGE_FILES))]
     if not embedded:
         yield Finding("licences of images", True, "no image is embedded")
     elif reason is None:

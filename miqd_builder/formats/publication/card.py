@@ -14,6 +14,8 @@ from miqd_builder.formats.publication.licences import licence_url
 from miqd_builder.formats.publication.shard import Shard
 
 NAME = "README.md"
+Loading = Callable[[str, str], str]
+"""``loading(config, split)``: how a configuration is loaded, as Markdown."""
 TASK_CATEGORIES = {
     "cls": "image-classification",
     "det": "object-detection",
@@ -23,9 +25,7 @@ TASK_CATEGORIES = {
 _ORDER = ("labels", "scores", "responses", "measures", "images", "images-sample", "preview", "sources", "variants")
 
 
-def card(
-    publication: Publication, shards: Sequence[Shard], meaning: Callable[[str], str], loading: Callable[[str, str], str]
-) -> bytes:
+def card(publication: Publication, shards: Sequence[Shard], meaning: Callable[[str], str], loading: Loading) -> bytes:
     """Return the card.
 
     Args:
@@ -73,8 +73,7 @@ def _header(publication: Publication, shards: Sequence[Shard]) -> dict[str, Any]
     else:
         header["license"] = licence
     header["task_categories"] = list(dict.fromkeys(TASK_CATEGORIES[own.task] for own in publication.tasks))
-    rows = sum(shard.rows for shard in shards if shard.table in ("labels", "images") and shard.config != "images-sample")
-    header["size_categories"] = [facts.size_category(rows)]
+    header["size_categories"] = [facts.size_category(publication.images_in_all())]
     header["annotations_creators"] = ["machine-generated"]
     header["tags"] = ["image-quality-assessment", "robustness", "machine-vision", "miqd", "croissant"]
     configs: list[dict[str, Any]] = []
@@ -87,9 +86,7 @@ def _header(publication: Publication, shards: Sequence[Shard]) -> dict[str, Any]
     return header
 
 
-def _body(
-    publication: Publication, shards: Sequence[Shard], meaning: Callable[[str], str], loading: Callable[[str, str], str]
-) -> str:
+def _body(publication: Publication, shards: Sequence[Shard], meaning: Callable[[str], str], loading: Loading) -> str:
     release = publication.release
     warning = ""
     if publication.missing:
@@ -99,9 +96,9 @@ def _body(
         warning += "\n"
     sections = {
         "Load it": _loading(shards, loading),
-        "Configurations": _configs_table(shards, meaning),
+        **({"Configurations": _configs_table(shards, meaning)} if shards else {}),
         "Splits": _splits(publication),
-        "Images": facts.images_sentence(publication),
+        "Images": facts.images_sentence(publication, regenerated=any(shard.table == "sources" for shard in shards)),
         "How it was made": facts.bullet(facts.generated_by(publication)) + "\n\n" + _models(publication),
         "Sources and licences": _licences(publication),
         "Uses": f"{facts.USE_CASES}\n\nNot for: {facts.NOT_FOR}",
@@ -116,7 +113,7 @@ def _body(
     return head + "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 
-def _loading(shards: Sequence[Shard], loading: Callable[[str, str], str]) -> str:
+def _loading(shards: Sequence[Shard], loading: Loading) -> str:
     configs = ordered_configs(shards)
     config = next(iter(configs), "")
     splits = [entry["split"] for entry in data_files(configs.get(config, []))] or ["train"]

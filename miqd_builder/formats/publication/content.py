@@ -20,6 +20,7 @@ from miqd_builder.sources.images import encode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.store.record import RunRecord
+from miqd_builder.tables import queries
 from miqd_builder.tables.run_images import RunImages
 from miqd_builder.tables.schema import ORIGINAL, image_path, table_path
 
@@ -170,6 +171,11 @@ class RunContent:
         """Run files of the commands that made the run; one for each source section."""
         made = [c.run_file(self.folder) for c in self.record.commands if c.command in ("degrade", "label")]
         return tuple({config.source.model_dump_json(): config for config in made}.values())
+
+    @cached_property
+    def labelled_tasks(self) -> list[str]:
+        """Tasks that have labels, sorted."""
+        return queries.labelled_tasks(self.folder)
 
     @cached_property
     def _sources(self) -> list[Mapping[str, SourceImage]]:

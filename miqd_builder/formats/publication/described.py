@@ -124,3 +124,7 @@ class Publication:
     def sources(self) -> int:
         """Return the number of source images."""
         return sum(len(ids) for run in self.runs for ids in run.splits.values())
+
+    def images_in_all(self) -> int:
+        """Return the number of degraded images."""
+        return sum(len(run.record.degradations) * len(ids) for run in self.runs for ids in run.splits.values())

@@ -109,18 +109,25 @@ def generated_by(publication: Publication) -> list[str]:
     ]
 
 
-def images_sentence(publication: Publication) -> str:
-    """Return which images are embedded, and why not more."""
+def images_sentence(publication: Publication, *, regenerated: bool) -> str:
+    """Return which images are embedded, and why not more.
+
+    Args:
+        publication: what is published.
+        regenerated: whether the data set holds what renders its images again.
+    """
     reason = restriction([kind for run in publication.runs for kind in run.source_kinds])
     if publication.images == "all":
         return "All images are embedded, originals among them."
-    regenerated = (
+    how = (
         "`miqd degrade --from .` renders all of them again from your copy of the source images and compares every hash "
         "with the configuration `variants`."
+        if regenerated
+        else "They can be rendered again with miqd-builder from the source images."
     )
     if publication.images == "sample":
-        return f"The images of {len(publication.sample)} source images are embedded. {regenerated}"
-    return f"No image is embedded{f': {reason}' if reason else ''}. {regenerated}"
+        return f"The images of {len(publication.sample)} source images are embedded. {how}"
+    return f"No image is embedded{f': {reason}' if reason else ''}. {how}"
 
 
 def size_category(rows: int) -> str:

@@ -18,17 +18,18 @@ from miqd_builder.zoo.entry import ModelEntry
 FOLDER = "recipe"
 
 
-def recipe_files(publication: Publication, sources: list[str]) -> dict[str, bytes]:
+def recipe_files(publication: Publication, sources: list[str] | None) -> dict[str, bytes]:
     """Return the files of the folder by their path.
 
     Args:
         publication: what is published.
-        sources: folder of the table of sources of each run.
+        sources: folder of the table of sources of each run; None for a format without one, which can't be rendered again.
     """
     files: dict[str, bytes] = {}
     for index, run in enumerate(publication.runs):
         end = f"-{index + 1}" if len(publication.runs) > 1 else ""
-        files[f"{FOLDER}/run{end}.yaml"] = _run_file(run, sources[index])
+        if sources is not None:
+            files[f"{FOLDER}/run{end}.yaml"] = _run_file(run, sources[index])
         files[f"{FOLDER}/zoo{end}.yaml"] = _zoo(run)
         files[f"{FOLDER}/versions{end}.json"] = _versions(run)
     return files

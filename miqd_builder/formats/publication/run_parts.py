@@ -67,27 +67,32 @@ class RunParts:
         among: frozenset[str] | None,
         names: Sequence[str],
         limit: int,
+        folder: str | None = None,
+        also: Sequence[str] = (),
         **keys: Any,
     ) -> Iterator[Shard]:
         """Yield files of images.
 
         Args:
-            config: name of the configuration, and folder of its files.
+            config: name of the configuration.
             table: ``images`` or ``preview``.
             among: sources that are taken; None for all.
             names: images of each source, as far as the run has them.
             limit: bytes of one file.
+            folder: of its files; named like the configuration by default.
+            also: further tables that they are made from, by their folder in the run folder.
             keys: task and model of the table.
         """
         size = {key: value for key, value in self._image_bytes.items() if among is None or key in among}
-        made_from = ["variants"]
+        made_from = ["variants", *also]
+        where = config if folder is None else folder
         if keys:
             made_from.append(f"responses/task={keys['task']}/model={keys['model']}")
         for split, ids in self._run.splits.items():
             for sources, some, estimate in image_groups(ids, size, names, limit):
                 chosen = some if some is not None else (None if keys == {} and among is None else tuple(names))
                 shard = Shard(
-                    config, config, split, self._index, table, sources, names=chosen, estimate=estimate, pixels=True, **keys
+                    where, config, split, self._index, table, sources, names=chosen, estimate=estimate, pixels=True, **keys
                 )
                 yield self._finished(shard, made_from, rows=len(sources) * len(some or names))
 
