@@ -208,11 +208,11 @@ def _preview_model(runs: Sequence[PublishedRun], before: Manifest | None) -> tup
 def _annotations(runs: Sequence[PublishedRun]) -> tuple[str, ...]:
     """Hashes of the annotation files, which state the licences of photographs."""
     files = {str(config.source.annotations): config.source.annotations for run in runs for config in run.configs}
-    found = []
+    found = set()
     for file in files.values():
         if file is not None and file.is_file():
-            found.append(file_sha256(RunFolder(str(file.parent)), file.name))
-    return tuple(found)
+            found.add(file_sha256(RunFolder(str(file.parent)), file.name))
+    return tuple(sorted(found))
 
 
 def _done(target: RunFolder, before: Manifest | None, shards: Sequence[Shard]) -> dict[str, WrittenShard]:

@@ -15,6 +15,8 @@ from miqd_builder.store.folder import RunFolder
 
 _INPUTS = "miqd.inputs"
 HEAD_BYTES = 2**14
+_END_BYTES = 1024
+"""Zeros at the end of a tar file."""
 Sample = dict[str, Any]
 
 
@@ -55,12 +57,17 @@ def samples(file: Path) -> Iterator[Sample]:
         ConfigError: it can't be read, or holds something else.
     """
     try:
+        with file.open("rb") as stream:
+            # Of a tar file that is cut off, the reader sees nothing but fewer members.
+            stream.seek(-_END_BYTES, 2)
+            if any(stream.read()):
+                raise ConfigError(f"'{file}' can't be read (it is cut off).")
         with tarfile.open(file, mode="r:") as tar:
             for member in tar:
                 if member.name.endswith(".json"):
-                    stream = tar.extractfile(member)
-                    assert stream is not None
-                    yield json.loads(stream.read())
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    yield json.loads(content.read())
     except (OSError, tarfile.TarError, ValueError) as error:
         raise ConfigError(f"'{file}' can't be read ({' '.join(str(error).split())}).") from None
 
