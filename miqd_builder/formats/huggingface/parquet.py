@@ -41,31 +41,52 @@ def write_parquet(
         write_page_index=True,
         use_content_defined_chunking=True,
     ) as writer:
-        pending: list[pa.Table] = []
+        groups = _RowGroups(writer, most_rows)
         for table in tables:
             rows += table.num_rows
-            pending.append(table)
-            pending = _write_groups(writer, pending, most_rows, everything=False)
-        _write_groups(writer, pending, most_rows, everything=True)
+            groups.add(table)
+        groups.finish()
         writer.add_key_value_metadata({_INPUTS: inputs})
     return rows
 
 
-def _write_groups(writer: pq.ParquetWriter, pending: list[pa.Table], most: int | None, *, everything: bool) -> list[pa.Table]:
-    """Write the full row groups of what is pending, or all of it; returns the rest."""
-    size, rows = sum(table.nbytes for table in pending), sum(table.num_rows for table in pending)
-    full = size >= ROW_GROUP_BYTES or (most is not None and rows >= most)
-    if not rows or not (full or everything):
-        return pending
-    table = pa.concat_tables(pending)
-    per_group = max(1, rows * ROW_GROUP_BYTES // max(size, 1))
-    per_group = min(per_group, most or per_group)
-    start = 0
-    while rows - start >= per_group or (everything and start < rows):
-        group = table.slice(start, per_group)
-        writer.write_table(group.cast(writer.schema), row_group_size=group.num_rows)
-        start += group.num_rows
-    return [table.slice(start)] if start < rows else []
+class _RowGroups:
+    """Collects tables and writes them as row groups, cut by bytes and by rows.
+
+    Args:
+        writer: of the file.
+        most_rows: of a row group; None for as many as its bytes allow.
+    """
+
+    def __init__(self, writer: pq.ParquetWriter, most_rows: int | None) -> None:
+        self._writer, self._most = writer, most_rows
+        self._pending: list[pa.Table] = []
+        self._bytes = self._rows = 0
+
+    def add(self, table: pa.Table) -> None:
+        """Add some rows; full groups are written."""
+        self._pending.append(table)
+        self._bytes += table.nbytes
+        self._rows += table.num_rows
+        if self._bytes >= ROW_GROUP_BYTES or (self._most is not None and self._rows >= self._most):
+            self._write(everything=False)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if self._rows:
+            self._write(everything=True)
+
+    def _write(self, *, everything: bool) -> None:
+        table = pa.concat_tables(self._pending)
+        per_group = max(1, self._rows * ROW_GROUP_BYTES // max(self._bytes, 1))
+        per_group = min(per_group, self._most or per_group)
+        start = 0
+        while self._rows - start >= per_group or (everything and start < self._rows):
+            group = table.slice(start, per_group)
+            self._writer.write_table(group.cast(self._writer.schema), row_group_size=group.num_rows)
+            start += group.num_rows
+        rest = table.slice(start)
+        self._pending, self._bytes, self._rows = [rest], rest.nbytes, rest.num_rows
 
 
 def stored_inputs(folder: RunFolder, name: str) -> str | None:

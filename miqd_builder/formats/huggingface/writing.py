@@ -17,6 +17,8 @@ from miqd_builder.formats.publication.shard import Shard
 from miqd_builder.store.streams import HashedStream
 from miqd_builder.tables.schema import ORIGINAL
 
+BATCH_BYTES = 8 * 2**20
+"""Of the images that become rows at once."""
 Report = Callable[[int], None]
 Row = dict[str, Any]
 
@@ -76,14 +78,21 @@ def _sources(shard: Shard, content: RunContent) -> Iterator[pa.Table]:
 def _images(shard: Shard, content: RunContent) -> Iterator[pa.Table]:
     for source_id in shard.sources:
         photo = content.photo(source_id)
+        about = {"licence": photo.name, "licence_url": photo.url}
         known = {row["degradation"]: row for row in _variants(content, source_id)}
         wanted = shard.names or (ORIGINAL, *known)
         names = [name for name in wanted if name == ORIGINAL or name in known]
+        rows: list[Row] = []
+        size = 0
         for image in content.images(source_id, names):
             row = known.get(image.name, {"source_id": source_id, "degradation": ORIGINAL})
-            yield pa.Table.from_pylist(
-                [{**row, **_pixels(source_id, image), "licence": photo.name, "licence_url": photo.url}], IMAGES
-            )
+            rows.append({**row, **_pixels(source_id, image), **about})
+            size += len(image.data)
+            if len(rows) == IMAGES_PER_GROUP or size >= BATCH_BYTES:
+                yield pa.Table.from_pylist(rows, IMAGES)
+                rows, size = [], 0
+        if rows:
+            yield pa.Table.from_pylist(rows, IMAGES)
 
 
 def _variants(content: RunContent, source_id: str) -> list[Row]:
