@@ -34,7 +34,8 @@ class Wishes:
     Attributes:
         outs: run folders.
         to: target, a path or a url.
-        licence, images, title, creator, split_seed: as in :class:`Publication`; None for what the runs and the target suggest.
+        licence, images, title, creator, origins, split_seed: as in :class:`Publication`; None, or no origins, for what the runs
+            and the target suggest.
         sample: number of sources whose images are embedded with ``images: sample``.
         version, changelog: of this release.
         allow_incomplete: whether unfinished runs are published, which the card then says.
@@ -47,6 +48,7 @@ class Wishes:
     images: ImagePolicy | None = None
     title: str | None = None
     creator: str | None = None
+    origins: tuple[str, ...] = ()
     split_seed: int | None = None
     sample: int | None = None
     version: str | None = None
@@ -134,6 +136,7 @@ def describe(wishes: Wishes, before: Manifest | None, images: ImagePolicy) -> Pu
         split_seed=seed,
         preview_model=_preview_model(runs, before),
         creator=wishes.creator or (before.creator if before else "unnamed"),
+        origins=wishes.origins or tuple(before.origins if before else ()),
         annotations_sha256=_annotations(runs),
     )
 

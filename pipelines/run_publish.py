@@ -151,6 +151,7 @@ def manifest_of(plan: PublishPlan, files: dict[str, dict[str, Any]], *, finished
         licence=publication.licence,
         images=publication.images,
         creator=publication.creator,
+        origins=list(publication.origins),
         split_seed=publication.split_seed,
         sample=max(1, len(publication.sample) // len(publication.runs)),
         runs=identities(publication),

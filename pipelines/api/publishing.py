@@ -45,6 +45,7 @@ def publish(
     sample: int | None = None,
     title: str | None = None,
     creator: str | None = None,
+    origins: str | Sequence[str] = (),
     version: str | None = None,
     changelog: str | None = None,
     split_seed: int | None = None,
@@ -73,6 +74,8 @@ def publish(
         sample: number of source images in a sample; 4 by default.
         title: of the data set.
         creator: who publishes it.
+        origins: data sets that the clean images come from, such as ``COCO 2017 https://cocodataset.org``; by default what the
+            kinds of the sources suggest.
         version: ``MAJOR.MINOR.PATCH``; 1.0.0, or that of the last publication, by default.
         changelog: what is new in this version.
         split_seed: of the splits, by source image; 0 by default.
@@ -118,6 +121,7 @@ def publish(
         sample=sample,
         title=title,
         creator=creator,
+        origins=(origins,) if isinstance(origins, str) else tuple(origins),
         split_seed=split_seed,
         version=version,
         changelog=changelog,

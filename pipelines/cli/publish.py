@@ -36,6 +36,10 @@ def publish(
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="Source images in a sample; default 4.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="Of the data set.")] = None,
     creator: Annotated[str | None, typer.Option("--creator", help="Who publishes it.")] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", metavar="'NAME URL'", help="Data set that the clean images come from; repeatable."),
+    ] = None,
     version: Annotated[str | None, typer.Option("--version", metavar="X.Y.Z", help="Default 1.0.0, or the last one.")] = None,
     changelog: Annotated[str | None, typer.Option("--changelog", metavar="TEXT", help="What is new in this version.")] = None,
     split_seed: Annotated[int | None, typer.Option("--split-seed", min=0, help="Of the splits by source image.")] = None,
@@ -72,6 +76,7 @@ def publish(
         sample=sample,
         title=title,
         creator=creator,
+        origins=origin or (),
         version=version,
         changelog=changelog,
         split_seed=split_seed,

@@ -109,7 +109,10 @@ def _body(publication: Publication, shards: Sequence[Shard], meaning: Callable[[
         "Versions": facts.bullet([f"**{r.version}** ({r.date}): {r.text}" for r in publication.releases]),
         "Citation": f"```bibtex\n{facts.CITATION}\n```",
     }
-    head = f"# {publication.title}\n\nVersion {release.version}, {release.date}.\n\n{warning}{facts.summary(publication)}\n\n"
+    by = f" Published by {publication.creator}." if publication.creator != "unnamed" else ""
+    head = (
+        f"# {publication.title}\n\nVersion {release.version}, {release.date}.{by}\n\n{warning}{facts.summary(publication)}\n\n"
+    )
     return head + "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 

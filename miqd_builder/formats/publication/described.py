@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from miqd_builder.config import RunConfig
@@ -93,6 +93,8 @@ class Publication:
         split_seed: of the splits.
         preview_model: whose predictions the preview shows, by task; kept from version to version.
         creator: who publishes it.
+        origins: data sets that the clean images come from, a name and maybe an address each; empty for what the kinds suggest.
+        annotations_sha256: hashes of the files that state the licences of photographs.
     """
 
     title: str
@@ -104,7 +106,8 @@ class Publication:
     split_seed: int = 0
     preview_model: tuple[Task, str] | None = None
     creator: str = ""
-    annotations_sha256: tuple[str, ...] = field(default=())
+    origins: tuple[str, ...] = ()
+    annotations_sha256: tuple[str, ...] = ()
 
     @property
     def release(self) -> Release:

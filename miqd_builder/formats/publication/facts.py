@@ -9,9 +9,11 @@ from miqd_builder.formats.publication.described import Publication
 from miqd_builder.formats.publication.licences import restriction
 
 PAPER_URL = "https://arxiv.org/abs/2508.19850"
-CITATION = (
-    "@article{miqd2025, title={Image Quality Assessment for Machines}, journal={arXiv preprint arXiv:2508.19850}, year={2025}}"
-)
+CITATION = """@article{miqd2025,
+  title   = {Image Quality Assessment for Machines},
+  journal = {arXiv preprint arXiv:2508.19850},
+  year    = {2025}
+}"""
 TASK_NAMES = {
     "cls": "image classification",
     "det": "object detection",
@@ -40,9 +42,13 @@ def summary(publication: Publication) -> str:
 
 
 def origins(publication: Publication) -> list[tuple[str, str | None]]:
-    """Return the data sets that the clean images come from: name and address."""
+    """Return the data sets that the clean images come from, name and address: as the publisher said, else as kinds suggest."""
+    said: list[tuple[str, str | None]] = []
+    for text in publication.origins:
+        name, _, url = text.rpartition(" ")
+        said.append((name, url) if url.startswith(("http://", "https://")) and name else (text, None))
     kinds = dict.fromkeys(kind for run in publication.runs for kind in run.source_kinds)
-    return [_ORIGINS.get(kind, (f"images of source kind {kind}", None)) for kind in kinds]
+    return said or [_ORIGINS.get(kind, (f"images of source kind {kind}", None)) for kind in kinds]
 
 
 def limitations(publication: Publication) -> list[str]:

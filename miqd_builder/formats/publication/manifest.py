@@ -23,7 +23,8 @@ class Manifest:
 
     Attributes:
         format: that it was published in.
-        title, licence, images, creator, split_seed: as in :class:`~miqd_builder.formats.publication.described.Publication`.
+        title, licence, images, creator, origins, split_seed: as in
+            :class:`~miqd_builder.formats.publication.described.Publication`.
         runs: what identifies each run: seed, ROI kind, source kinds, recipe of each task, and the ids of its sources.
         releases: all versions, the newest first.
         sample: number of sources of each run whose images a sample has.
@@ -41,6 +42,7 @@ class Manifest:
     runs: list[dict[str, Any]]
     releases: list[Release]
     creator: str = ""
+    origins: list[str] = field(default_factory=list)
     split_seed: int = 0
     sample: int = 0
     preview_model: list[str] | None = None
