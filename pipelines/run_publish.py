@@ -93,9 +93,7 @@ def _finish(plan: PublishPlan, written: Mapping[str, WrittenShard]) -> PublishSu
         if there.get(name) != len(content) or target.read(name) != content:
             target.write(name, content)
             changed.append(name)
-    suffixes = tuple({f".{path.rpartition('.')[2]}" for path in written})
-    known = plan.before.files if plan.before else {}
-    left = [n for n in there if n not in written and n not in small and (n in known or (suffixes and n.endswith(suffixes)))]
+    left = [name for name in there if name not in written and name not in small and _is_ours(plan, name)]
     for name in left:
         target.remove(name)
     entries: dict[str, dict[str, Any]] = {path: dict(file_entry(one)) for path, one in written.items()}
@@ -107,6 +105,15 @@ def _finish(plan: PublishPlan, written: Mapping[str, WrittenShard]) -> PublishSu
         changed.append(NAME)
     target.write(NAME, manifest)
     return _summary(written, {**small, NAME: manifest}, changed, tuple(left), ())
+
+
+def _is_ours(plan: PublishPlan, name: str) -> bool:
+    """Whether a file is of an earlier version, or of one that was interrupted before its manifest knew the file."""
+    if plan.before is not None and name in plan.before.files:
+        return True
+    suffixes = {shard.path.rpartition(".")[2] for shard in plan.shards}
+    stored_inputs = publisher_of(format_of(plan.form)).stored_inputs
+    return name.rpartition(".")[2] in suffixes and stored_inputs(plan.target, name) is not None
 
 
 def _write(plan: PublishPlan, failed: list[str], scheduler: str | None, workers: int | None) -> Any:

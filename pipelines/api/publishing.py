@@ -156,6 +156,16 @@ def check_publication(folder: str | Path, *, records: int = 20) -> PublicationCh
     Raises:
         TypeError: there is no such argument; names the nearest.
         ConfigError: there is no such folder.
+
+    Examples:
+        >>> import tempfile
+        >>> import miqd_builder as mb
+        >>> folder = tempfile.mkdtemp()
+        >>> fields = {"degradations": "darkness_1", "limit": 4, "models": "demo_resnet10t", "scheduler": "inline"}
+        >>> made = mb.label(task="cls", run="pipelines/demo.yaml", out=folder + "/run", **fields)
+        >>> published = mb.publish(folder + "/run", to=folder + "/data", licence="cc-by-4.0")
+        >>> [finding.name for finding in mb.check_publication(folder + "/data", records=0).findings][:3]
+        ['files of the repository', 'entries of a folder', 'sizes of .parquet files']
     """
     from miqd_builder.formats.checking.folder import check_folder
 

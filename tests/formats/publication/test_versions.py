@@ -102,3 +102,32 @@ def shared(old: Path, new: Path) -> float:
     before, after = old.read_bytes(), new.read_bytes()
     places = range(0, len(before) - 4096, 100_000)
     return sum(before[at : at + 4096] in after for at in places) / len(places)
+
+
+def test_files_of_a_killed_publication_go_and_those_of_others_stay(small: Small, tmp_path: Path) -> None:
+    to = tmp_path / "data"
+    made = mb.publish(small.out, to=to, licence="cc-by-4.0", images="none")
+    whole = contents(to)
+    # Of an earlier plan with more files, whose process was killed before its manifest knew them.
+    ours = (to / "labels-det/test-00000-of-00001.parquet").read_bytes()
+    (to / "labels-det/test-00001-of-00002.parquet").write_bytes(ours)
+    pq.write_table(rows_of(to, "sources"), to / "labels-det/mine.parquet")
+    again = mb.publish(small.out, to=to)
+    assert again.summary is not None and again.summary.removed == ("labels-det/test-00001-of-00002.parquet",)
+    assert set(contents(to)) == {*whole, "labels-det/mine.parquet"}
+    assert len(made.plan.shards) == len(again.plan.shards)
+
+
+def test_what_was_said_once_is_kept(small: Small, tmp_path: Path) -> None:
+    to = tmp_path / "data"
+    said = {"title": "Rectangles", "creator": "Me", "origins": "Rectangles 1.0 https://rectangles.example", "split_seed": 5}
+    mb.publish(small.out, to=to, licence="cc-by-4.0", images="none", **said)  # type: ignore[arg-type]
+    before = contents(to)
+    again = mb.publish(small.out, to=to)
+    assert again.summary is not None and again.summary.changed == () and contents(to) == before
+    readme = before["README.md"].decode()
+    assert "# Rectangles" in readme and "Published by Me." in readme and "seed 5." in readme
+    assert "[Rectangles 1.0](https://rectangles.example)" in readme and "COCO" not in readme
+    croissant = json.loads(before["croissant.json"])
+    assert croissant["prov:wasDerivedFrom"] == [{"@id": "https://rectangles.example"}]
+    assert set(rows_of(to, "labels-det", "test")["source_id"].to_pylist()) == set(mb.open_run(small.out).split("test", seed=5))
