@@ -15,6 +15,7 @@ from PIL import Image
 import miqd_builder as mb
 from tests.conftest import ROOT
 from tests.formats.publication.conftest import COUNT, Small, rows_of
+from tests.formats.test_export import read_published
 
 LOAD = """
 import sys
@@ -128,3 +129,22 @@ def test_pyiqa_by_its_documented_columns(small: Small, tmp_path: Path) -> None:
                 assert mos == labels[degraded][score]
                 assert np.isnan(std) if label == "composite" else std == labels[degraded][f"{label}_std"]
         assert len(table) == sum(row[score] is not None for row in labels.values())
+
+
+def test_the_published_codes_reader_on_the_tree(small: Small, tmp_path: Path) -> None:
+    to = tmp_path / "data"
+    mb.publish(small.out, to=to, licence="cc-by-4.0", format="miqd")
+    found = {**read_published(to, "det", "train"), **read_published(to, "det", "val")}
+    labels = mb.open_run(small.out).labels("det").to_pylist()
+    expected = {Path(r["file_name"]).name: r["composite"] for r in labels if r["composite"] is not None}
+    assert {name: value for name, (value, _, _) in found.items()} == expected
+    assert all(Image.open(degraded).size == Image.open(original).size for _, degraded, original in found.values())
+    assert (to / "README.md").is_file() and (to / "recipe/zoo.yaml").is_file()
+
+
+def test_trees_of_labels_alone(small: Small, tmp_path: Path) -> None:
+    to = tmp_path / "data"
+    mb.publish(small.out, to=to, licence="cc-by-4.0", format="pyiqa", images="none")
+    assert not list(to.rglob("*.png")) and len(list(to.glob("meta_info_*.csv"))) == 6
+    assert "No image is embedded" in (to / "README.md").read_text()
+    assert mb.check_publication(to).passes
