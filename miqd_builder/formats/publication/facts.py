@@ -71,7 +71,7 @@ def biases(publication: Publication) -> list[str]:
     names = ", ".join(name for name, _ in origins(publication))
     weighted = any(set(own.weights.values()) - {1.0} for own in publication.tasks)
     lines = [
-        f"The images have the biases of {names}: mostly photographs from the web, with its over-represented places and themes.",
+        f"The images have the biases of {names}; sets of photographs from the web over-represent some places and themes.",
         "Severities are chosen by PSNR on each image, so equal severity does not mean equal visibility.",
     ]
     if weighted:
@@ -84,7 +84,7 @@ def personal_information(publication: Publication) -> str:
     if publication.images == "none":
         return "No image is included. The source images may show people; labels and predictions don't identify anyone."
     return (
-        "Photographs may show people, as their source data set has them. No name, face identity or other personal attribute "
+        "Images may show people where their source data set does. No name, face identity or other personal attribute "
         "was annotated or predicted."
     )
 
