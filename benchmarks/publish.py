@@ -79,10 +79,11 @@ def no_op_images(content: RunContent, source_id: str, names: Sequence[str]) -> I
 def made(folder: Path, models: int, arguments: argparse.Namespace) -> Path:
     """Make the run with so many models and return its folder."""
     start = time.perf_counter()
-    config = tiny_run(folder, sources=BASE, models=models, models_per_pass=models, scheduler="inline", limit=BASE)
+    base = folder / f"base-{models}"
+    config = tiny_run(base, sources=BASE, models=models, models_per_pass=models, scheduler="inline", limit=BASE)
     run_label([plan_label(config, "cls")])
     # The clean images of the copies: the table of sources has their hashes.
-    tiny_run(folder, sources=arguments.sources, models=models)
+    tiny_run(base, sources=arguments.sources, models=models)
     large = folder / f"run-{models}"
     replicate(config.out, large, arguments.sources // BASE)
     print(f"run: {arguments.sources * 250:,} variants x {models} models in {time.perf_counter() - start:.0f} s", flush=True)

@@ -60,8 +60,8 @@ def show_summary(published: Published) -> None:
 
 
 def show_check(found: PublicationCheck) -> None:
-    """Print what passes, what to mend, and what could not be checked."""
-    words = {True: ("passes", "green"), False: ("mend", "red"), None: ("not checked", "yellow")}
+    """Print what passes, what to mend, and what a person has to judge or install."""
+    words = {True: ("passes", "green"), False: ("mend", "red"), None: ("note", "yellow")}
     for finding in found.findings:
         word, style = words[finding.passes]
         out.print(f"{word:<12} {finding.name}: {finding.text}", style=style, markup=False)

@@ -14,7 +14,7 @@ class Finding:
 
     Attributes:
         name: what was looked at.
-        passes: None if it could not be checked.
+        passes: None if it could not be checked, or a person has to judge.
         text: what was found, and what to do about it.
     """
 

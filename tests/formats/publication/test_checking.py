@@ -175,3 +175,16 @@ def test_the_mandatory_fields_are_filled(published: Path) -> None:
     assert any(label.startswith("Rendering: darkness, gaussian_noise") for label in labels)
     fields = {field["@id"]: field for record_set in content["recordSet"] for field in record_set["field"]}
     assert fields["responses-det/boxes"]["arrayShape"] == "-1,4" and fields["images/image"]["dataType"] == "sc:ImageObject"
+
+
+def test_photographs_that_allow_no_changed_copies_are_counted(folder: Path) -> None:
+    import pyarrow as pa
+
+    assert "licences without derivatives" not in findings(folder)
+    for file in (folder / "images").glob("*.parquet"):
+        table = pq.read_table(file)
+        licences = ["Attribution-NoDerivs License" if i == "scene_2" else None for i in table["source_id"].to_pylist()]
+        at = table.column_names.index("licence")
+        pq.write_table(table.set_column(at, "licence", pa.array(licences, pa.string())), file, write_page_index=True)
+    passes, text = findings(folder)["licences without derivatives"]
+    assert passes is None and text.startswith("1 embedded photographs are under a licence without derivatives ('scene_2'")
