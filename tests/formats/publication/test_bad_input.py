@@ -13,6 +13,9 @@ import pytest
 import miqd_builder as mb
 from miqd_builder.errors import StoreError
 from miqd_builder.store import streams
+from miqd_builder.store.folder import RunFolder
+from miqd_builder.store.keys import CommandKey
+from miqd_builder.store.lock import RunLock
 from tests.conftest import Outcome, toy_entry
 from tests.formats.publication.conftest import Small, contents, make_run, rows_of
 
@@ -191,3 +194,15 @@ def test_imagenet_is_not_passed_on_unless_told_so(miqd: Miqd, tmp_path: Path) ->
     shutil.copytree(told / "images", to / "images")
     found = {finding.name: finding for finding in mb.check_publication(to, records=0).findings}
     assert found["licences of images"].passes is False and "--images none" in found["licences of images"].text
+
+
+def test_one_publication_at_a_time(miqd: Miqd, small: Small, tmp_path: Path) -> None:
+    to = tmp_path / "to"
+    with RunLock(RunFolder(str(to)), CommandKey("publish")):
+        result = miqd("publish", "--out", small.out, "--to", to, "--licence", "mit", "--images", "none")
+    one_line(result, "is held by 'miqd publish'")
+    assert not list(to.rglob("*.parquet"))
+    assert miqd("publish", "--out", small.out, "--to", to, "--licence", "mit", "--images", "none").code == 0
+    with RunLock(RunFolder(str(small.out)), CommandKey("label", "det")):
+        result = miqd("publish", "--out", small.out, "--to", tmp_path / "other", "--licence", "mit")
+    one_line(result, "is held by 'miqd label --task det'")
