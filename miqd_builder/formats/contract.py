@@ -6,7 +6,7 @@ are common to all formats, so that a format is a handful of functions that write
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,14 @@ from miqd_builder.tasks import Task
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from miqd_builder.formats.publication.content import RunContent
+    from miqd_builder.formats.publication.described import ImagePolicy, Publication
+    from miqd_builder.formats.publication.shard import Shard, WrittenShard
     from miqd_builder.sources import SourceImage
     from miqd_builder.sources.config import SourceConfig
+    from miqd_builder.store.folder import RunFolder
     from miqd_builder.store.record import RunRecord
+    from miqd_builder.store.streams import HashedStream
 
 Sources = Mapping[str, tuple[Path, ...]]
 """Files that hold the labels of a source image, by its id."""
@@ -112,20 +117,45 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
+class Publisher:
+    """How whole runs are published as a few large files, for ``miqd publish``.
+
+    Attributes:
+        shards: ``shards(publication)``: the data files, each with the hash of what it is made from.
+        write: ``write(shard, content, stream, report)``: one of them, front to back; returns its number of rows. ``report`` is
+            called with the number of rows done since the last call.
+        stored_inputs: ``stored_inputs(target, path)``: the hash of what a file that is there was made from; None if it isn't
+            there whole.
+        stored_rows: ``stored_rows(target, path)``: its number of rows.
+        whole_files: ``whole_files(publication, shards, written)``: card, recipe and other small files, written last.
+        images: whose images are embedded unless the user says so.
+    """
+
+    shards: Callable[[Publication], Sequence[Shard]]
+    write: Callable[[Shard, RunContent, HashedStream, Callable[[int], None]], int]
+    stored_inputs: Callable[[RunFolder, str], str | None]
+    stored_rows: Callable[[RunFolder, str], int]
+    whole_files: Callable[[Publication, Sequence[Shard], Mapping[str, WrittenShard]], Mapping[str, bytes]]
+    images: ImagePolicy = "sample"
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
-    """A format; one of reader and writer may be missing.
+    """A format; it may lack any of reader, writer and publisher.
 
     Attributes:
         name: as in ``--format NAME``.
         tasks: what it can hold.
         reader: how it is read.
-        writer: how it is written.
+        writer: how it is written file by file, for ``miqd export``; ``miqd publish`` takes it where there is no publisher.
+        publisher: how it is written for publication.
     """
 
     name: str
     tasks: tuple[Task, ...]
     reader: Reader | None = None
     writer: Writer | None = None
+    publisher: Publisher | None = None
 
     def task(self, name: str) -> Task:
         """Return the task of this name.

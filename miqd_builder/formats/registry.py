@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from miqd_builder import user_code
 from miqd_builder.errors import ConfigError
-from miqd_builder.formats.contract import Format, Reader, Writer
+from miqd_builder.formats.contract import Format, Publisher, Reader, Writer
 from miqd_builder.registry import Registry
 
-FORMATS: Registry[Format] = Registry("format", "miqd.formats", {"miqd": "miqd_builder.formats.miqd.format:MIQD"})
+FORMATS: Registry[Format] = Registry(
+    "format",
+    "miqd.formats",
+    {
+        "miqd": "miqd_builder.formats.miqd.format:MIQD",
+        "huggingface": "miqd_builder.formats.huggingface.format:HUGGINGFACE",
+        "pyiqa": "miqd_builder.formats.pyiqa.format:PYIQA",
+        "webdataset": "miqd_builder.formats.webdataset.format:WEBDATASET",
+    },
+)
 """Formats by name."""
 
 
@@ -47,6 +56,19 @@ def writer_of(form: Format) -> Writer:
     Raises:
         ConfigError: it isn't.
     """
+    if form.writer is None and form.publisher is not None:
+        raise ConfigError(f"Format {form.name} is written by 'miqd publish'.")
     if form.writer is None:
         raise ConfigError(f"Format {form.name} can be read but not written.")
     return form.writer
+
+
+def publisher_of(form: Format) -> Publisher:
+    """Return how a format is published as a few large files.
+
+    Raises:
+        ConfigError: it isn't.
+    """
+    if form.publisher is None:
+        raise ConfigError(f"Format {form.name} has no form for publication: 'miqd export --format {form.name}' writes it.")
+    return form.publisher

@@ -29,7 +29,7 @@ class RoiKind(Protocol):
 ROI_KINDS: Registry[RoiKind] = Registry(
     "ROI kind",
     "miqd.roi",
-    {name: f"miqd_builder.roi.{name}" for name in ("annotations", "masks", "salient", "saliency", "dino")},
+    {name: f"miqd_builder.roi.{name}" for name in ("annotations", "masks", "salient", "saliency", "dino", "published")},
 )
 """Ways to find regions of interest, by their names."""
 

@@ -34,6 +34,7 @@ SOURCES: Registry[SourceKind] = Registry(
         "imagenet": "miqd_builder.sources.imagenet:IMAGENET",
         "coco": "miqd_builder.sources.coco:COCO",
         "folder": "miqd_builder.sources.folder:FOLDER",
+        "published": "miqd_builder.sources.published:PUBLISHED",
     },
 )
 """Kinds of sources by name."""

@@ -45,7 +45,7 @@ class RunFolder:
 
     def exists(self, name: str) -> bool:
         """Tell whether the file is there, complete."""
-        with self._access("reach", name):
+        with self.access("reach", name):
             return bool(self.fs.exists(self.path(name)))
 
     def read(self, name: str, *, last: int | None = None) -> bytes:
@@ -59,7 +59,7 @@ class RunFolder:
             FileNotFoundError: there is no such file.
             StoreError: the store can't be reached or refuses.
         """
-        with self._access("read", name):
+        with self.access("read", name):
             return self.fs.cat_file(self.path(name), start=None if last is None else -last)
 
     def read_tails(self, names: Sequence[str], last: int) -> dict[str, bytes]:
@@ -70,14 +70,14 @@ class RunFolder:
         """
         if not names:
             return {}
-        with self._access("read", names[0]):
+        with self.access("read", names[0]):
             found = many_files.tails(self.fs, [self.path(name) for name in names], last)
         tails = {}
         for name, tail in zip(names, found, strict=True):
             if isinstance(tail, bytes):
                 tails[name] = tail
             elif not isinstance(tail, FileNotFoundError):
-                with self._access("read", name):
+                with self.access("read", name):
                     raise tail
         return tails
 
@@ -86,7 +86,7 @@ class RunFolder:
 
         See :func:`many_files.identities`.
         """
-        with self._access("list", folder):
+        with self.access("list", folder):
             found = many_files.identities(self.fs, self.path(folder))
         return {f"{folder}/{path}": identity for path, identity in sorted(found.items()) if path.endswith(".parquet")}
 
@@ -104,7 +104,7 @@ class RunFolder:
             StoreError: the disk is full or the folder can't be written.
         """
         path = self.path(name)
-        with self._access("write", name):
+        with self.access("write", name):
             if not self.local:
                 self.fs.pipe_file(path, data)
                 return
@@ -129,7 +129,7 @@ class RunFolder:
             StoreError: the disk is full or the folder can't be written.
         """
         path = self.path(name)
-        with self._access("write", name):
+        with self.access("write", name):
             if not self.local:
                 return self._create_remote(path, data)
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -176,15 +176,22 @@ class RunFolder:
 
     def list(self, pattern: str) -> list[str]:
         """Return the names of the files that match a glob, sorted, relative to the folder."""
-        with self._access("list", pattern):
+        with self.access("list", pattern):
             found = self.fs.glob(f"{glob.escape(self.root)}/{pattern}")
         return sorted(
             str(path)[len(self.root) + 1 :] if self.local else str(path).split(self.root + "/", 1)[1] for path in found
         )
 
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Return the size in bytes of every file below a folder, by name, sorted; none where there is no such folder."""
+        with self.access("list", folder):
+            found = self.fs.find(self.path(folder) if folder else self.root, detail=True)
+        inside = ((str(path).split(f"{self.root.lstrip('/')}/", 1)[1], info) for path, info in found.items())
+        return {name: int(info["size"]) for name, info in sorted(inside)}
+
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""
-        with self._access("remove", name):
+        with self.access("remove", name):
             if self.fs.exists(self.path(name)):
                 self.fs.rm_file(self.path(name))
 
@@ -196,7 +203,7 @@ class RunFolder:
         """
         if not self.local or not Path(self.root).is_dir():
             return
-        with self._access("clear", ""):
+        with self.access("clear", ""):
             for entry in Path(self.root).iterdir():
                 if entry.is_file():
                     leftovers = [entry] if entry.name.endswith(TEMPORARY) else []
@@ -213,7 +220,7 @@ class RunFolder:
                     path.unlink(missing_ok=True)
 
     @contextmanager
-    def _access(self, verb: str, name: str) -> Iterator[None]:
+    def access(self, verb: str, name: str) -> Iterator[None]:
         """Turn a file system's error into one line; reading a file that isn't there stays a FileNotFoundError."""
         try:
             yield

@@ -10,7 +10,7 @@ from miqd_builder.tasks import TASKS, Task, check_task
 
 Stage = Literal["source", "degrade", "respond", "score", "label", "measure", "export"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-Command = Literal["degrade", "label", "measure", "import"]
+Command = Literal["degrade", "label", "measure", "import", "publish"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _KEY = re.compile(rf"({'|'.join(STAGES)})(?:-({'|'.join(TASKS)}))?(?:-(.+))?-part-(\d{{5,}})(-lost)?")

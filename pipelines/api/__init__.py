@@ -8,6 +8,7 @@ from pipelines.api.exchange import export, import_labels
 from pipelines.api.exploring import Explored, explore
 from pipelines.api.making import Made, degrade, label
 from pipelines.api.measuring import measure
+from pipelines.api.publishing import Published, check_publication, publish
 from pipelines.api.statistics import Audited, TaskAudit, audit, compare, label_statistics
 from pipelines.api.training import Trained, export_model, train
 
@@ -18,6 +19,7 @@ __all__ = [
     "Evaluated",
     "Explored",
     "Made",
+    "Published",
     "TaskAudit",
     "Trained",
     "Verification",
@@ -26,6 +28,7 @@ __all__ = [
     "assess_camera",
     "audit",
     "benchmark",
+    "check_publication",
     "compare",
     "degrade",
     "evaluate",
@@ -36,6 +39,7 @@ __all__ = [
     "label",
     "label_statistics",
     "measure",
+    "publish",
     "status",
     "train",
     "verify",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from miqd_builder.errors import ConfigError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.lock import refuse_if_held
 from pipelines.api.fields import RunFields, Settings, command, resolve, resolve_tasks
@@ -14,6 +15,7 @@ from pipelines.progress.bar import shown
 
 if TYPE_CHECKING:
     from pipelines.planning import LabelPlan, Plan
+    from pipelines.regenerated import Regenerated
     from pipelines.work import StageSummary
 
 OnStages = Callable[["Sequence[Plan]", "Sequence[StageSummary]"], None]
@@ -26,10 +28,12 @@ class Made:
     Attributes:
         plans: what there was to do: one plan, or one a task, each with its ``context.config``, the resolved run file.
         stages: what each stage did, in order; none after a dry run.
+        regenerated: how the images compare with those of a published data set, where they were rendered from one.
     """
 
     plans: tuple[Plan, ...]
     stages: tuple[StageSummary, ...]
+    regenerated: Regenerated | None = None
 
     @property
     def outs(self) -> list[str]:
@@ -38,8 +42,8 @@ class Made:
 
     @property
     def failures(self) -> int:
-        """Number of quarantined things; the same call tries them again."""
-        return sum(stage.failures for stage in self.stages)
+        """Number of quarantined things; the same call tries them again. Regenerated images that differ are some too."""
+        return sum(stage.failures for stage in self.stages) + len(self.regenerated.different if self.regenerated else ())
 
     @property
     def computed(self) -> int:
@@ -55,6 +59,7 @@ def degrade(
     settings: Settings = None,
     dry_run: bool = False,
     contact_sheet: str | Path | None = None,
+    published: str | Path | None = None,
     show_progress: bool = False,
     on_plan: Callable[[Plan], None] | None = None,
     **fields: Unpack[RunFields],
@@ -70,6 +75,8 @@ def degrade(
         settings: further fields as ``key=value``, see ``miqd degrade --set``; they have the last word.
         dry_run: plan, and write nothing.
         contact_sheet: only draw the first image in all severities, into this PNG file.
+        published: folder of a published data set: render its images again, with ``source={"images": folder}`` for the clean
+            images, and compare the hash of each with the published one.
         show_progress: show progress on standard error.
         on_plan: called with the plan before anything is written.
         fields: the run file's fields, see :class:`pipelines.api.fields.RunFields`.
@@ -97,9 +104,14 @@ def degrade(
         (4, 0)
     """
     from pipelines.planning import plan_degrade
+    from pipelines.regenerated import check_recipe, compare_pixels, recipe_run_file
     from pipelines.run import run_degrade
 
-    config = resolve(run, task, settings, fields)
+    if published is not None:
+        if run is not None:
+            raise ConfigError("A published data set brings its own run file: leave the other one out.")
+        run = recipe_run_file(Path(published), task)
+    config = resolve(run, None if published is not None else task, settings, fields)
     if not dry_run and contact_sheet is None:
         refuse_if_held(RunFolder(config.out))
     plan = plan_degrade(config)
@@ -112,8 +124,11 @@ def degrade(
         on_plan(plan)
     if dry_run:
         return Made((plan,), ())
+    if published is not None:
+        check_recipe(Path(published), config)
     with shown(show_progress):
-        return Made((plan,), tuple(run_degrade(plan)))
+        stages = tuple(run_degrade(plan))
+    return Made((plan,), stages, compare_pixels(config.out, Path(published)) if published is not None else None)
 
 
 @command

@@ -16,6 +16,7 @@ from pipelines.cli.terminal import out
 if TYPE_CHECKING:
     from pipelines.api import TaskAudit, VerifiedFile
     from pipelines.planning import LabelPlan, Plan
+    from pipelines.regenerated import Regenerated
     from pipelines.work import StageSummary
 
 MAX_NOTES = 5
@@ -86,6 +87,14 @@ def show_stages(stages: Sequence[StageSummary]) -> None:
     failures = sum(stage.failures for stage in stages)
     if failures:
         out.print(f"{failures} quarantined: 'miqd status --failed' names them, the next run tries them again.", style="yellow")
+
+
+def show_regenerated(found: Regenerated) -> None:
+    """Print how regenerated images compare with the published ones."""
+    out.print(f"{found.equal} images have the published pixels, {found.missing} were not rendered.")
+    if found.different:
+        first = ", ".join(found.different[:MAX_NOTES])
+        out.print(f"{len(found.different)} images differ from the published ones: {first}.", style="red")
 
 
 def by_step(seconds: Mapping[str, float]) -> str:

@@ -13,6 +13,7 @@ from pipelines.cli import audit as audit_cli
 from pipelines.cli import benchmark as benchmark_cli
 from pipelines.cli import explore as explore_cli
 from pipelines.cli import formats as formats_cli
+from pipelines.cli import publish as publish_cli
 from pipelines.cli import quality as quality_cli
 from pipelines.cli import zoo as zoo_cli
 from pipelines.cli.options import (
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.add_typer(zoo_cli.app, name="zoo")
 app.add_typer(formats_cli.app)
 app.add_typer(audit_cli.app)
+app.add_typer(publish_cli.app)
 app.add_typer(benchmark_cli.app)
 app.add_typer(explore_cli.app)
 app.add_typer(quality_cli.app)
@@ -69,6 +71,10 @@ def degrade(
         Path | None,
         typer.Option("--contact-sheet", metavar="PNG", help="Only draw the first image in all severities, as a picture."),
     ] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="A published data set: render its images again and compare every hash."),
+    ] = None,
 ) -> None:
     """Render the degraded images and the variants table."""
     from pipelines import api
@@ -80,6 +86,7 @@ def degrade(
         settings=settings or [],
         dry_run=dry_run,
         contact_sheet=contact_sheet,
+        published=published,
         show_progress=True,
         on_plan=console.show_plan,
         out=out,
@@ -93,6 +100,8 @@ def degrade(
         console.hint(f"Contact sheet: {contact_sheet}")
     elif not dry_run:
         console.show_stages(made.stages)
+        if made.regenerated is not None:
+            console.show_regenerated(made.regenerated)
         console.hint(
             f"Degraded images and variants are in {made.outs[0]}. "
             "Next: miqd label --task det|cls|ins|seg with the same run file."

@@ -79,7 +79,7 @@ def recorded_config(url: str, task: str, settings: list[str], **options: Any) ->
     )
 
 
-def export_run(config: RunConfig, task: Task, to: Path, split: Split, form: Format) -> ExportSummary:
+def export_run(config: RunConfig, task: Task, to: Path, split: Split, form: Format, *, images: bool = True) -> ExportSummary:
     """Write the labels and images of one task in a format; what is there already is kept.
 
     Args:
@@ -88,6 +88,7 @@ def export_run(config: RunConfig, task: Task, to: Path, split: Split, form: Form
         to: folder that everything goes below.
         split: how to divide the sources.
         form: the format.
+        images: whether images are written too, in a format that has them.
 
     Raises:
         ConfigError: the run has no labels of the task, or the images there are another run's.
@@ -96,20 +97,22 @@ def export_run(config: RunConfig, task: Task, to: Path, split: Split, form: Form
     writer = writer_of(form)
     context = open_context(config)
     known = _composite_known(context, task)
-    if writer.images:
+    if writer.images and images:
         _check_distinct(context, task, known, writer.images)
         _claim_images(context, task, to, writer.images)
     parts = [p for p in range(len(context.record.parts)) if context.folder.exists(table_path("labels", p, task=task))]
     code = format_code(form.name)
-    items = [ExportPart(run=context.planned, part=part, task=task, form=form.name, code=code, to=to) for part in parts]
+    items = [
+        ExportPart(run=context.planned, part=part, task=task, form=form.name, code=code, to=to, images=images) for part in parts
+    ]
     rows = sum(rows for _, rows in known.values())
     new, failed = _write_parts(context, items, rows)
     run = _exported_run(context, task, parts, known, split)
     for name, content in writer.run_files(run).items():
         _write(to, name, content)
     left_out = len(known) - len(run.train) - len(run.val)
-    images = rows if writer.images else 0
-    return ExportSummary(len(known), images, new, len(run.train), len(run.val), left_out, tuple(failed))
+    written = rows if writer.images and images else 0
+    return ExportSummary(len(known), written, new, len(run.train), len(run.val), left_out, tuple(failed))
 
 
 def _write_parts(context: Context, items: Sequence[ExportPart], rows: int) -> tuple[int, list[str]]:

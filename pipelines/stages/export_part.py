@@ -51,7 +51,7 @@ def export_part(item: ExportPart, report: Report) -> PartResult:
     with user_code.planned(item.code):
         writer = writer_of(format_of(item.form))
         scores = _scores(context, task, part, labels) if task in writer.scored else {}
-        images = _Images(context, part, item.to, task, writer.images) if writer.images else None
+        images = _Images(context, part, item.to, task, writer.images) if writer.images and item.images else None
         for source in context.part_sources(list(dict.fromkeys(labels["source_id"].to_pylist()))):
             rows = pc.equal(labels["source_id"], source.source_id)
             own = labels.filter(rows)

@@ -234,12 +234,14 @@ class ExportPart(PartItem):
         form: name of the format.
         code: hash of the module of a format of another package.
         to: folder that everything goes below.
+        images: whether images are written too, in a format that has them.
     """
 
     task: Task
     form: str
     code: Mapping[str, str]
     to: Path
+    images: bool = True
 
     @property
     def keys(self) -> tuple[PartKey, ...]:

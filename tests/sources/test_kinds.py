@@ -20,7 +20,10 @@ from tests.conftest import DataSet
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"kind": "foldr"}, "Unknown source kind 'foldr': expected one of imagenet, coco, folder. Did you mean 'folder'"),
+        (
+            {"kind": "foldr"},
+            "Unknown source kind 'foldr': expected one of imagenet, coco, folder, published. Did you mean 'folder'",
+        ),
         ({"kind": "folder", "options": {"a": 1}}, r"source\.options is for kinds of other packages: source\.kind 'folder'"),
         ({"kind": "coco", "category_ids": [1]}, "use it with source.kind folder"),
         ({"kind": "imagenet", "recursive": True}, r"source\.recursive needs source\.labels"),

@@ -1,0 +1,1 @@
+"""Checks of a published data set on disk, without a network."""

@@ -1,0 +1,1 @@
+"""Data set repositories of the Hugging Face Hub: Parquet files by configuration and split."""
