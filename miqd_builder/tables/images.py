@@ -15,7 +15,7 @@ from miqd_builder.errors import UnreadableImageError
 from miqd_builder.roi import roi_hash
 from miqd_builder.roi.stored import source_mask
 from miqd_builder.sources import SourceImage
-from miqd_builder.sources.images import decode_png
+from miqd_builder.sources.png import decode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.tables.candidates import read_candidates
