@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Response
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
-from miqd_builder.zoo.adapters.classifier import classifications
+from miqd_builder.zoo.adapters.classifier import classifications, network_input
 from miqd_builder.zoo.adapters.onnx_detector import OnnxDetector
 from miqd_builder.zoo.adapters.onnx_network import OnnxNetwork
 from miqd_builder.zoo.adapters.preprocess import ClassifierInput, missing_fields
@@ -40,7 +40,7 @@ class OnnxClassifier(BatchedAdapter):
         super().__init__(entry, options)
         assert entry.onnx is not None and entry.onnx.logits is not None  # the entry was validated
         self._logits, self._bgr = entry.onnx.logits, entry.onnx.channels == "bgr"
-        self.preprocess = _complete(entry)
+        self.preprocess: ClassifierInput = _complete(entry)
         self._network = OnnxNetwork(entry, [self._logits], options.device)
         self._network.check_size(*self.preprocess.crop)
         self._group = self._network.images or (GROUP if self.device.type == "cpu" else self._group)
@@ -52,13 +52,14 @@ class OnnxClassifier(BatchedAdapter):
         return self.preprocess.crop
 
     def prepare(self, image: RGBImage) -> Prepared:
-        """Resize, crop and normalise the image."""
-        inputs = self.preprocess(image)
-        return Prepared(inputs.flip(0) if self._bgr else inputs)
+        """Resize and crop the image; it is normalised with its pass."""
+        return Prepared(torch.from_numpy(self.preprocess.cropped(image)))
 
     def infer(self, items: Sequence[Prepared]) -> list[Response]:
         """Return the class probabilities of each item."""
-        return classifications(torch.from_numpy(self._logits_of(torch.stack([item.inputs for item in items]).numpy())))
+        inputs = network_input(self.preprocess, items, torch.device("cpu"))  # ONNX Runtime takes it from there, to a GPU too
+        inputs = inputs.flip(1) if self._bgr else inputs
+        return classifications(torch.from_numpy(self._logits_of(inputs.numpy())))
 
     def _logits_of(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = self._network.run(batch)[self._logits]
