@@ -12,8 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.labeling.mask_overlaps import joined_masks, mask_overlaps
-from miqd_builder.labeling.matching import average_precisions, box_overlaps
 from miqd_builder.responses import MAX_DETECTIONS, DetectionBatch, Detections
 
 Iou = Literal["bbox", "segm"]
@@ -80,6 +78,8 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
         >>> image_ap(DetectionBatch.of([reference, part]), reference, iou="bbox").mean
         array([1. , 0.4])
     """
+    from miqd_builder.labeling.matching import average_precisions, box_overlaps  # numba: not for a run of classifiers
+
     if iou not in ("bbox", "segm"):
         raise ValueError(f"expected iou to be bbox or segm, got {iou!r}")
     batch = DetectionBatch.of([detections]) if isinstance(detections, Detections) else detections
@@ -108,6 +108,8 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
 
 
 def _mask_overlaps(batch: DetectionBatch, reference: Detections, crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
+    from miqd_builder.labeling.mask_overlaps import joined_masks, mask_overlaps
+
     if batch.masks is None or reference.masks is None:
         raise ValueError("mask IoU needs masks on both sides, got boxes only")
     wanted = reference.category_ids.astype(np.int64, copy=False)
