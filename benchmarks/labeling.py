@@ -1,16 +1,16 @@
-"""Labels: average precision beside pycocotools' COCOeval and faster-coco-eval, and how many rows a second become labels.
+"""Labels: average precision beside pycocotools' COCOeval and its rivals, and how many rows a second become labels.
 
-    python benchmarks/labeling.py [--images 200]
+    python benchmarks/labeling.py [--images 200] [--csv FILE]
 
 Random boxes and filled-rectangle masks: 10 references and 100 detections of 3 classes on 640x480 pixels, in ``--images``
-variants of one source. Times are CPU times of one core.
+variants of one source. Times are CPU times (of all threads that a library starts); ways take turns, the least of the repeats
+counts. Rivals are measured where they are installed: ``pip install faster-coco-eval hotcoco ultrafast-pycocotools``.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +20,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from miqd_builder.labeling.aggregation import aggregate
 from miqd_builder.labeling.average_precision import Iou, image_ap
@@ -33,6 +31,8 @@ from miqd_builder.sources import Annotations, ClassLabel, SourceImage
 from miqd_builder.tables.responses import Prediction, responses_table
 from miqd_builder.tables.schema import ORIGINAL, VARIANTS
 from miqd_builder.tasks import Task
+from result_tables import Row, print_markdown, write_csv
+from stand_ins.coco_libraries import LIBRARIES, Library
 
 HEIGHT, WIDTH = 480, 640
 CLASSES = np.array([1, 2, 3])
@@ -44,18 +44,16 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200)
-    count = parser.parse_args().images
+    parser.add_argument("--repeats", type=int, default=3, help="the least time of so many counts (default: 3)")
+    parser.add_argument("--csv", type=Path, help="write the first table into this file")
+    asked = parser.parse_args()
     rng = np.random.default_rng(0)
-    reference, found = objects(rng, 10), detections(rng, [100] * count)
-    print(
-        f"{'us an image':8} {'all variants':>14} {'one image':>10} {'COCOeval, one image':>20} {'ratio':>14} {'difference':>11}"
-    )
+    reference, found = objects(rng, 10), detections(rng, [100] * asked.images)
     ious: tuple[Iou, ...] = ("bbox", "segm")
-    for iou in ious:
-        compare(found, reference, iou)
-    print("\nfaster-coco-eval, all images as one data set (one AP for all of them, not one each):")
-    for iou in ious:
-        print(f"{iou:8} {faster_coco_eval(found, reference, iou):14.0f} us an image")
+    rows = [row for iou in ious for row in compare(found, reference, iou, asked.repeats)]
+    print_markdown(rows)
+    if asked.csv:
+        write_csv(asked.csv, rows)
     print(f"\n{'rows/s of one core':28} " + " ".join(f"{name:>12}" for name in ["checks", *RECIPES, "labels"]))
     tasks: tuple[Task, ...] = ("cls", "det", "ins")
     for task in tasks:
@@ -63,17 +61,64 @@ def main() -> None:
         print(f"{task + ', ' + rates.pop('what'):28} " + " ".join(f"{rate:12,.0f}" for rate in rates.values()))
 
 
-def compare(found: DetectionBatch, reference: Detections, iou: Iou) -> None:
-    """Print what an average precision costs here, with all variants in one call and one at a time, and in COCOeval."""
-    image_ap(found, reference, iou=iou)  # compiles
-    together, aps = timed(lambda: image_ap(found, reference, iou=iou).mean)
+def compare(found: DetectionBatch, reference: Detections, iou: Iou, repeats: int) -> list[Row]:
+    """What an average precision costs here and in other libraries, one AP an image, and one AP for the whole set."""
     single = [found.image(i) for i in range(len(found))]
-    alone, _ = timed(lambda: [image_ap(one, reference, iou=iou).mean for one in single])
-    theirs, expected = timed(lambda: [coco_eval(one, reference, iou) for one in single[:COCOEVAL_IMAGES]])
-    ours, alone, theirs = together / len(found), alone / len(found), theirs / len(expected)
-    worst = np.abs(aps[: len(expected)] - expected).max()
-    ratios = f"{theirs / ours:.0f}x, {theirs / alone:.0f}x"
-    print(f"{iou:11} {ours * 1e6:14.0f} {alone * 1e6:10.0f} {theirs * 1e6:20.0f} {ratios:>14} {worst:11.1e}")
+    truth, results = datasets(single, reference, iou)
+    alone = [datasets([one], reference, iou) for one in single[:COCOEVAL_IMAGES]]
+    ways: dict[tuple[str, str], tuple[Callable[[], Any], int]] = {
+        ("here", "all variants in one call, an AP each"): (lambda: image_ap(found, reference, iou=iou).mean, len(found)),
+        ("here", "an image a call"): (lambda: [image_ap(one, reference, iou=iou).mean[0] for one in single], len(found)),
+    }
+    for library in installed():
+        ways[library.name, "an image a call"] = (
+            lambda library=library: [library.ap(copy(one), copy(two)["annotations"], iou) for one, two in alone],
+            len(alone),
+        )
+        ways[library.name, "all images in one call, one AP"] = (
+            lambda library=library: library.ap(copy(truth), copy(results)["annotations"], iou),
+            len(found),
+        )
+    best = dict.fromkeys(ways, float("inf"))
+    answers: dict[tuple[str, str], Any] = {}
+    for repeat in range(repeats + 1):
+        for way, (work, images) in ways.items():
+            spent, answers[way] = timed(work)
+            if repeat:  # the first compiles
+                best[way] = min(best[way], spent / images * 1e6)
+    base, expected = ("pycocotools", "an image a call"), np.array(answers["pycocotools", "an image a call"])
+    return [
+        {
+            "iou": iou,
+            "library": way[0],
+            "call": way[1],
+            "us an image": best[way],
+            "times as fast as COCOeval, an image a call": best[base] / best[way],
+            "difference from it": ""
+            if way[1].endswith("one AP")
+            else f"{np.abs(np.array(answers[way])[: len(expected)] - expected).max():.0e}",
+        }
+        for way in ways
+    ]
+
+
+def installed() -> list[Library]:
+    """The libraries that are there."""
+    found = []
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            found.append(Library(name))
+    return found
+
+
+def copy(data: dict[str, Any]) -> dict[str, Any]:
+    """A data set of its own for a library that writes into it, the counts of masks as text, which all of them read."""
+    return {**data, "annotations": [_copied(row) for row in data["annotations"]]}
+
+
+def _copied(row: dict[str, Any]) -> dict[str, Any]:
+    shape = row.get("segmentation")
+    return dict(row) if shape is None else {**row, "segmentation": {**shape, "counts": shape["counts"].decode()}}
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -107,37 +152,6 @@ def detections(rng: np.random.Generator, counts: list[int]) -> DetectionBatch:
     scores = np.concatenate([np.sort(rng.random(n))[::-1] for n in counts])
     ids = rng.choice(CLASSES, sum(counts))
     return DetectionBatch(HEIGHT, WIDTH, np.cumsum([0, *counts]), filled, scores, ids, masks(filled))
-
-
-def coco_eval(found: Detections, wanted: Detections, iou: Iou) -> float:
-    """COCOeval's AP of one image, loading included as its users have to."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth, results = COCO(), COCO()
-        truth.dataset, results.dataset = datasets([found], wanted, iou)
-        truth.createIndex()
-        results.createIndex()
-        evaluation = COCOeval(truth, results, iou)
-        evaluation.evaluate()
-        evaluation.accumulate()
-    precision = evaluation.eval["precision"][:, :, :, 0, 2]
-    return float(precision[precision > -1].mean())
-
-
-def faster_coco_eval(found: DetectionBatch, wanted: Detections, iou: Iou) -> float:
-    """CPU microseconds an image of faster-coco-eval, all images in one call."""
-    from faster_coco_eval import COCO as FasterCOCO
-    from faster_coco_eval import COCOeval_faster
-
-    truth, results = datasets([found.image(i) for i in range(len(found))], wanted, iou)
-
-    def run() -> None:
-        evaluation = COCOeval_faster(FasterCOCO(truth), FasterCOCO(truth).loadRes(results["annotations"]), iou)
-        evaluation.evaluate()
-        evaluation.accumulate()
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        seconds, _ = timed(run)
-    return seconds / len(found) * 1e6
 
 
 def datasets(images: list[Detections], wanted: Detections, iou: Iou) -> tuple[dict[str, Any], dict[str, Any]]:

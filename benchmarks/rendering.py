@@ -19,7 +19,6 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,28 +29,14 @@ from numpy.typing import NDArray
 
 import degradations
 from degradations.randomness import keyed_generator
+from miqd_builder.sources.png import encode_png
+from png_files import encoding
 
 Picture = NDArray[np.uint8]
 Row = dict[str, Any]
 
 LARGEST = (2848, 4288)
 """Height and width of the largest source of the database."""
-
-PNG_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-ENCODERS: dict[str, list[int] | dict[str, Any]] = {
-    "OpenCV, its default": [],
-    "OpenCV, level 1": PNG_FAST[:2],
-    "OpenCV, level 1, RLE": PNG_FAST,
-    "OpenCV, level 1, RLE, up": [*PNG_FAST, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP],
-    "OpenCV, Huffman, up": [
-        *PNG_FAST[:3],
-        cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
-        cv2.IMWRITE_PNG_FILTER,
-        cv2.IMWRITE_PNG_FILTER_UP,
-    ],
-    "Pillow, level 1": {"compress_level": 1},
-    "Pillow, optimize=True": {"optimize": True},
-}
 
 
 def main() -> None:
@@ -68,7 +53,7 @@ def main() -> None:
     sections = {
         "distortions": distortions(image, repeat),
         "one image": whole_image(image, repeat),
-        "PNG files": encoders(image),
+        "PNG files": png_files(image, repeat),
         "processes": scaling(image),
     }
     if importlib.util.find_spec("imagecorruptions"):
@@ -159,28 +144,9 @@ def _psnrs(image: Picture, name: str) -> Sequence[float]:
     return degradations.rank_candidates(image, source_id="benchmark", distortion=name).psnrs
 
 
-def encoders(image: Picture) -> list[Row]:
+def png_files(image: Picture, repeat: int) -> list[Row]:
     """Time lossless encoders on every tenth variant."""
-    from PIL import Image
-
-    pictures = list(render(image))[::10]
-
-    def encode(picture: Picture, options: list[int] | dict[str, Any]) -> int:
-        if isinstance(options, list):
-            return len(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1])
-        file = BytesIO()
-        Image.fromarray(picture).save(file, "PNG", **options)
-        return file.tell()
-
-    rows: list[Row] = []
-    for name, options in ENCODERS.items():
-        sizes: list[int] = []
-        took = best_ms(lambda options=options, sizes=sizes: sizes.extend(encode(p, options) for p in pictures), 1) / len(
-            pictures
-        )
-        rows.append({"encoder": name, "ms a file": took, "KB a file": sum(sizes) / len(sizes) / 1024, "s for 250": took / 4})
-    slowest = rows[-1]["ms a file"]
-    return [row | {"times as fast as the last": slowest / row["ms a file"]} for row in rows]
+    return encoding([picture.copy() for picture in list(render(image))[::10]], repeat)
 
 
 def scaling(image: Picture) -> list[Row]:
@@ -198,10 +164,7 @@ def scaling(image: Picture) -> list[Row]:
 
 def _degrade(image: Picture) -> int:
     cv2.setNumThreads(1)
-    options = ENCODERS["OpenCV, level 1, RLE, up"]
-    return sum(
-        len(cv2.imencode(".png", cv2.cvtColor(p, cv2.COLOR_RGB2BGR), options)[1]) for p in render(np.ascontiguousarray(image))
-    )
+    return sum(len(encode_png(picture)) for picture in render(np.ascontiguousarray(image)))
 
 
 def against_imagecorruptions(image: Picture, repeat: int) -> list[Row]:

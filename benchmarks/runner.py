@@ -1,12 +1,17 @@
 """What ``miqd label`` costs beside a bare loop over the same batches with the images already in memory.
 
     nice python benchmarks/runner.py [--real ../shared/real] [--repeats 3] [--models PATTERN ...] [--tasks cls det ins]
+    nice python benchmarks/runner.py --feed [--csv FILE]      # the feed alone
 
 For each task, in one process: all models of the zoo as one pass (what ``label`` does), and each model alone (the worst case,
 since no other shares its images). A repetition times the bare loop, ``label`` on stored PNG files and ``label --images none``
 one after the other, so that other work on the machine hits them alike; models are built before. ``label`` is the whole command
 on existing variants: reading or rendering, inference, writing responses, scores and labels. Ratios are of throughput, bare loop
 = 1, medians of the repetitions: by processor time of this process (all threads), and by wall-clock time.
+
+``--feed`` measures eight classifiers that cost nothing on their device: how many inferences a second one worker could give a
+GPU, with each model preparing its own images (as before November 2026) and with shared crops, in one run. ``--sharing`` times
+the real classifiers of one pass with and without shared crops, by processor time.
 """
 
 from __future__ import annotations
@@ -31,14 +36,19 @@ from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.zoo.adapters.base import Adapter
+from miqd_builder.zoo.adapters.shared_crops import SharedCrops
 from miqd_builder.zoo.build import build
 from pipelines.cli.console import by_step
 from pipelines.context import open_zoo
 from pipelines.planning import plan_degrade, plan_label
 from pipelines.run import run_degrade, run_label
+from pipelines.stages.feed import Feed
+from result_tables import print_markdown, write_csv
+from stand_ins.feed import measure_feed
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "real"
+prepare_for = Feed.prepare_for
 DEMO = ROOT / "pipelines" / "demo"
 
 
@@ -66,8 +76,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1, help="source images, of 251 pictures each")
     parser.add_argument("--tasks", nargs="*", default=["cls", "det", "ins"])
     parser.add_argument("--models", nargs="*", default=["*"], help="names or patterns")
+    parser.add_argument("--engine", default="torch", help="torch or onnxruntime")
+    parser.add_argument("--feed", action="store_true", help="the feed alone, to models that cost nothing")
+    parser.add_argument("--sharing", action="store_true", help="the classifiers of a pass, with and without shared crops")
+    parser.add_argument("--csv", type=Path, help="write the table of --feed or --sharing into this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.feed or arguments.sharing:
+        source = data_sets(arguments.real)["real" if arguments.real.is_dir() else "demo"]["cls"]
+        with tempfile.TemporaryDirectory() as folder:
+            if arguments.feed:
+                rows = measure_feed(Path(folder), source["source"], arguments.images, arguments.repeats)
+            else:
+                rows = sharing(Path(folder), source, arguments)
+        print_markdown(rows)
+        if arguments.csv:
+            write_csv(arguments.csv, rows)
+        return
     print(
         f"{'models':34} {'pictures':>8} {'bare ms':>8} {'png cpu':>8} {'none cpu':>8} {'png wall':>9} {'none wall':>9}",
         flush=True,
@@ -164,6 +189,46 @@ def row(names: Sequence[str], configs: dict[str, RunConfig], task: str, repeats:
     for images in ("png", "none"):
         spent = "; ".join(f"{stage} {by_step(steps)}" for stage, steps in seconds[images].items())
         print(f"    {images}: {spent}", flush=True)
+
+
+def sharing(folder: Path, settings: dict[str, Any], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Time all classifiers as one pass, as ``label --images none`` runs them, with and without shared crops."""
+    config = RunConfig(
+        out=str(folder / "run"),
+        images="none",
+        scheduler="inline",
+        device="cpu",
+        limit=arguments.images,
+        models_per_pass=99,
+        degradations=("*_[135]",),
+        models=tuple(arguments.models),
+        engine=arguments.engine,
+        **settings,
+    )
+    quietly(lambda: run_degrade(plan_degrade(config)))
+    timings = {"each model alone": Timing(), "crops shared": Timing()}
+    share = SharedCrops.share
+    for repeat in range(arguments.repeats + 1):  # the first builds the models
+        for way, timing in timings.items():
+            shutil.rmtree(folder / "run" / "responses", ignore_errors=True)
+            SharedCrops.share = share if way == "crops shared" else lambda self, image: None  # type: ignore[method-assign]
+            Feed.prepare_for = prepare_for if way == "crops shared" else lambda self, inputs: None  # type: ignore[method-assign]
+            spent = Timing() if repeat == 0 else timing
+            stages = spent.run(lambda: quietly(lambda: run_label([plan_label(config, "cls")])))
+            computed = next(stage.computed for stage in stages if stage.stage == "respond")
+    return [
+        {
+            "engine": arguments.engine,
+            "way": way,
+            "inferences": computed,
+            "CPU s": min(timing.cpu),
+            "times as fast": min(timings["each model alone"].cpu) / min(timing.cpu),
+            "median of pairs": statistics.median(
+                a / b for a, b in zip(timings["each model alone"].cpu, timing.cpu, strict=True)
+            ),
+        }
+        for way, timing in timings.items()
+    ]
 
 
 def bare_loop(adapters: Sequence[Adapter], batches: Sequence[Sequence[NDArray[np.uint8]]]) -> None:

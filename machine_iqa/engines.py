@@ -12,6 +12,7 @@ from machine_iqa.export import onnx_graph
 from machine_iqa.networks.base import QualityNetwork, Views
 from machine_iqa.networks.folding import folded
 from miqd_builder.errors import ConfigError
+from miqd_builder.onnx_session import open_session
 
 EngineName = Literal["auto", "torch", "onnx"]
 
@@ -55,12 +56,7 @@ class OnnxEngine:
     """
 
     def __init__(self, network: QualityNetwork) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(onnx_graph(network), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(onnx_graph(network), who="engine onnx")
 
     def __call__(self, batch: Views) -> NDArray[np.float32]:
         """Return the scores of a batch."""

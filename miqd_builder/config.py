@@ -51,6 +51,7 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the networks, where their back end knows it.")
     engine: Literal["torch", "onnxruntime"] = Field("torch", description="What runs the networks on a CPU, where supported.")
+    feed_threads: PositiveInt | None = Field(None, description="Threads of a worker that make the images for its models.")
     limit: PositiveInt | None = None
 
     @field_validator("source")

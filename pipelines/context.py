@@ -15,6 +15,7 @@ from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StaleCodeError, UnreadableImageError
 from miqd_builder.sources import SourceImage, SourceSet, open_source
 from miqd_builder.sources.base import some
+from miqd_builder.sources.png import ISAL, WITHOUT_ISAL
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.images import PartImages, source_hash
@@ -187,6 +188,8 @@ def open_context(config: RunConfig) -> Context:
         raise ConfigError(str(error)) from None
     plugins = {module: sha256 for module in modules if (sha256 := user_code.source_sha256(module))}
     config, notes = settle_roi(config)
+    if config.images == "png" and ISAL is None:
+        notes = (*notes, WITHOUT_ISAL)
     sources = open_source(config.source)
     sources = dataclasses.replace(sources, notes=(*sources.notes, *notes))
     planned = PlannedRun(config, uuid.uuid4().hex, plugins, distortions)

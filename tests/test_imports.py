@@ -32,6 +32,7 @@ HEAVY = {
         ("import pipelines.cli.main", HEAVY | {"numpy", "cv2", "pydantic"}),
         ("import miqd_builder.zoo.catalog", HEAVY),
         ("import pipelines.stages.degrade", {"torch", "dask", "distributed", "numba"}),
+        ("import pipelines.run, pipelines.stages.score", {"torch", "dask", "distributed", "numba", "mmdet"}),
     ],
 )
 def test_import_stays_light(code: str, unwanted: set[str]) -> None:

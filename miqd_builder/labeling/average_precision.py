@@ -1,7 +1,7 @@
 """COCO average precision of single images, equal to pycocotools' COCOeval run on each image alone.
 
 Source of the definition: COCOeval of pycocotools (https://cocodataset.org/#detection-eval), area range ``all``, maxDets 100.
-The loops are compiled by numba (:mod:`miqd_builder.labeling.matching`); mask IoU is pycocotools' own.
+The loops are compiled by numba (:mod:`miqd_builder.labeling.matching`, :mod:`miqd_builder.labeling.mask_overlaps`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder.labeling.matching import average_precisions, box_overlaps
 from miqd_builder.responses import MAX_DETECTIONS, DetectionBatch, Detections
 
 Iou = Literal["bbox", "segm"]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = 101
-MASKS_AT_ONCE = 500
-"""Detections in one call of pycocotools' IoU: enough to hide the call, few enough for the parsed masks to stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +78,8 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
         >>> image_ap(DetectionBatch.of([reference, part]), reference, iou="bbox").mean
         array([1. , 0.4])
     """
+    from miqd_builder.labeling.matching import average_precisions, box_overlaps  # numba: not for a run of classifiers
+
     if iou not in ("bbox", "segm"):
         raise ValueError(f"expected iou to be bbox or segm, got {iou!r}")
     batch = DetectionBatch.of([detections]) if isinstance(detections, Detections) else detections
@@ -89,7 +88,7 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
     if not classes.size:
         return ImageAP(classes, np.empty((len(batch), len(IOU_THRESHOLDS), 0)))
     if iou == "segm":
-        overlaps = _mask_overlaps(batch, reference, classes)
+        overlaps = _mask_overlaps(batch, reference, crowd)
     else:
         boxes = reference.boxes.astype(np.float64, copy=False)
         overlaps = box_overlaps(batch.boxes, batch.category_ids, boxes, wanted, crowd)
@@ -108,23 +107,11 @@ def image_ap(detections: DetectionBatch | Detections, reference: Detections, *, 
     return ImageAP(classes, precision)
 
 
-def _mask_overlaps(batch: DetectionBatch, reference: Detections, classes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """IoU of masks of the same class, in calls of pycocotools that share the parsed references among many images."""
-    from pycocotools import mask as coco_mask
+def _mask_overlaps(batch: DetectionBatch, reference: Detections, crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
+    from miqd_builder.labeling.mask_overlaps import joined_masks, mask_overlaps
 
-    found_masks, wanted_masks = batch.masks, reference.masks
-    if found_masks is None or wanted_masks is None:
+    if batch.masks is None or reference.masks is None:
         raise ValueError("mask IoU needs masks on both sides, got boxes only")
-    size = [reference.height, reference.width]
-    is_crowd = reference.is_crowd
-    overlaps = np.zeros((len(batch.category_ids), len(reference)))
-    for category in classes:
-        rows = np.flatnonzero(batch.category_ids == category)
-        columns = np.flatnonzero(reference.category_ids == category)
-        wanted = [{"size": size, "counts": wanted_masks[i]} for i in columns.tolist()]
-        crowd = is_crowd[columns].astype(np.uint8)
-        for chunk in np.split(rows, range(MASKS_AT_ONCE, len(rows), MASKS_AT_ONCE)):
-            found = [{"size": size, "counts": found_masks[i]} for i in chunk.tolist()]
-            if found:
-                overlaps[np.ix_(chunk, columns)] = coco_mask.iou(found, wanted, crowd)
-    return overlaps
+    wanted = reference.category_ids.astype(np.int64, copy=False)
+    found, against = joined_masks(batch.masks), joined_masks(reference.masks)
+    return mask_overlaps(found, batch.category_ids, against, wanted, crowd, reference.height)

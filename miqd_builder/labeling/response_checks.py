@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from miqd_builder.errors import InvalidResponsesError
 from miqd_builder.responses import MAX_DETECTIONS
-from miqd_builder.responses.run_lengths import pixels_of_masks
 from miqd_builder.tables.responses import TOP
 from miqd_builder.tables.schema import RESPONSES
 from miqd_builder.tasks import Task
@@ -139,6 +138,8 @@ def _boxes(table: pa.Table) -> Iterator[Problem]:
 
 
 def _masks(table: pa.Table) -> Iterator[Problem]:
+    from miqd_builder.responses.run_lengths import pixels_of_masks  # numba: not for a run of classifiers
+
     counts = pc.list_value_length(table["masks"]).to_numpy()
     row_of = np.repeat(np.arange(len(counts)), counts)
     masks = table["masks"].combine_chunks().flatten()

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from miqd_builder.measures.measure import Core, Images, Measure, Values
-from miqd_builder.sources.images import encode_png
+from miqd_builder.sources.png import encode_png_portably
 
 
 def _bytes(degraded: Images, reference: Images) -> Values:
-    """Return the size of each image as this project writes PNG."""
-    return np.array([len(encode_png(image)) for image in degraded], np.float64)
+    """Return the size of each image as PNG, by the encoder whose files are the same on any CPU."""
+    return np.array([len(encode_png_portably(image)) for image in degraded], np.float64)
 
 
 def _build(device: str, files: Mapping[str, Path]) -> Core:
@@ -27,10 +27,10 @@ BYTES = Measure(
     lower_better=False,
     score_range=(0.0, inf),
     minimum_size=1,
-    input="RGB 0..255 at full resolution, as miqd_builder.sources.images.encode_png writes it",
+    input="RGB 0..255 at full resolution, as miqd_builder.sources.png.encode_png_portably writes it",
     source="a trivial baseline: what is left of an image's detail, and what noise adds to it",
     licence="Apache-2.0",
-    agrees_with="the file that a run with images: png stores",
+    agrees_with="the file that OpenCV writes (level 1, RLE, filter up)",
     tolerance=0.0,
     build=_build,
 )

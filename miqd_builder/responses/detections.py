@@ -120,8 +120,8 @@ class Detections:
 class DetectionBatch:
     """Predictions in many images of one size, such as all variants of a source, one after the other in flat arrays.
 
-    Beside :class:`Detections` for its speed: average precisions of all variants of a source in one call take 1/674 of
-    COCOeval's time for boxes and 1/59 for masks, an image a call 1/228 and 1/31 (docs/performance.md, measured by
+    Beside :class:`Detections` for its speed: average precisions of all variants of a source in one call take 1/445 of
+    COCOeval's time for boxes and 1/101 for masks, an image a call 1/191 and 1/77 (docs/performance.md, measured by
     benchmarks/labeling.py).
 
     Attributes:

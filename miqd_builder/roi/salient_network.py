@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from miqd_builder.errors import ConfigError
-from miqd_builder.roi.onnx_file import read_onnx
+from miqd_builder.onnx_file import read_onnx
+from miqd_builder.onnx_session import in_one_line, open_session
 from miqd_builder.roi.salient_models import SalientInput, SalientModel
 from miqd_builder.zoo.weights.cache import file_sha256, verified_file
 
@@ -124,7 +125,7 @@ def _run(model: SalientModel, values: NDArray[np.float32]) -> NDArray[np.float32
     try:
         answer = np.asarray(session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: values})[0])
     except Exception as error:  # onnxruntime's errors have no base of their own
-        raise ConfigError(f"roi.model '{model.name}' can't be run: {_one_line(error)}. Give another one.") from None
+        raise ConfigError(f"roi.model '{model.name}' can't be run: {in_one_line(error)}. Give another one.") from None
     if answer.ndim != 4 or answer.shape[:2] != (1, 1) or not np.isfinite(answer).all():
         raise ConfigError(
             f"roi.model '{model.name}' gave {answer.dtype} {answer.shape}: expected finite values (1, 1, rows, columns)."
@@ -135,19 +136,10 @@ def _run(model: SalientModel, values: NDArray[np.float32]) -> NDArray[np.float32
 
 @lru_cache(maxsize=1)
 def _session(file: Path, sha256: str) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ConfigError("roi.kind 'salient' needs the package onnxruntime. Run: pip install onnxruntime") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # as many workers as cores, and always the same sums
-    options.log_severity_level = 3
     content = read_onnx(file)
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return open_session(content, who="roi.kind 'salient'")
+    except ConfigError:
+        raise
     except Exception as error:
-        raise ConfigError(f"{file} can't be opened by onnxruntime: {_one_line(error)}. Replace it.") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+        raise ConfigError(f"{file} can't be opened by onnxruntime: {in_one_line(error)}. Replace it.") from None

@@ -1,4 +1,4 @@
-"""Read photographs as uint8 RGB and write lossless PNG."""
+"""Read photographs as uint8 RGB."""
 
 from __future__ import annotations
 
@@ -141,32 +141,3 @@ def _too_large(size: str, name: str, max_pixels: int) -> UnreadableImageError:
     return UnreadableImageError(
         f"Image '{name}' {size}, more than source.max_pixels = {max_pixels}: raise the limit, or leave the image out."
     )
-
-
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode uint8 ``(height, width, 3)`` RGB as PNG, losslessly; the same pixels give the same bytes.
-
-    Stored images are many and read soon: the settings are the fastest that still compress (docs/performance.md).
-    """
-    import cv2
-
-    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    fast += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    ok, buffer = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), fast)
-    if not ok:
-        raise ValueError(f"OpenCV could not encode an array of shape {pixels.shape} and dtype {pixels.dtype} as PNG")
-    return buffer.tobytes()
-
-
-def decode_png(data: bytes) -> NDArray[np.uint8]:
-    """Decode a PNG written by :func:`encode_png` into uint8 ``(height, width, 3)`` RGB.
-
-    Raises:
-        UnreadableImageError: the data are no readable PNG.
-    """
-    import cv2
-
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if pixels is None:
-        raise UnreadableImageError("A stored image is damaged or empty.")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

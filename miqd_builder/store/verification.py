@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from miqd_builder.errors import MiqdError
 from miqd_builder.roi.stored import decode_mask, mask_path
-from miqd_builder.sources.images import decode_png
+from miqd_builder.sources.png import decode_png
 from miqd_builder.store.checksum import is_sealed
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import Footer, decode_table, read_footer, read_part

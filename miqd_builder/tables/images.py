@@ -15,7 +15,7 @@ from miqd_builder.errors import UnreadableImageError
 from miqd_builder.roi import roi_hash
 from miqd_builder.roi.stored import source_mask
 from miqd_builder.sources import SourceImage
-from miqd_builder.sources.images import decode_png
+from miqd_builder.sources.png import decode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.tables.candidates import read_candidates
@@ -56,14 +56,20 @@ class PartImages:
         self.stored = config.images == "png"
         self._psnrs = read_candidates(folder, part)
         self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
-        table = read_part(folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256"])
+        table = read_part(folder, table_path("variants", part), ["source_id", "degradation", "pixel_sha256", "height", "width"])
+        self._bytes: dict[str, int] = {}
         for row in table.to_pylist():
             self._hashes[row["source_id"]][row["degradation"]] = row["pixel_sha256"]
+            self._bytes[row["source_id"]] = 3 * row["height"] * row["width"]
 
     def names(self, source_id: str) -> list[str]:
         """Return the images of one source: the original and its variants; none for a source that couldn't be degraded."""
         known = self._hashes.get(source_id, {})
         return [ORIGINAL, *(name for name in self._names if name in known)] if known else []
+
+    def batch_length(self, source_id: str) -> int:
+        """Return how many images of one source make a batch."""
+        return max(1, min(BATCH_IMAGES, BATCH_BYTES // self._bytes.get(source_id, 1)))
 
     def batches(self, source: SourceImage, names: Sequence[str]) -> Iterator[list[Named]]:
         """Yield some images of one source, in batches of at most 64 images and 128 MB.

@@ -14,8 +14,12 @@ from miqd_builder.errors import ConfigError
 from miqd_builder.registry import Registry
 from miqd_builder.tasks import TASKS, Task
 
-BUILDING_FIELDS = ("config", "cfg_options", "arch", "arch_kwargs", "target", "preprocess")
+BUILDING_FIELDS = ("config", "cfg_options", "arch", "arch_kwargs", "target", "onnx", "preprocess")
 """Fields of an entry that say how a model is built; each back end uses some of them."""
+
+
+REQUIRED = ("config", "arch", "target", "onnx")
+"""Fields of which a back end requires one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Backend:
         module: the adapter's module, which has a function ``build(entry, options)`` that returns an
             :class:`~miqd_builder.zoo.adapters.base.Adapter`; imported when a model is built.
         tasks: tasks of its models.
-        required: the field of an entry that names the architecture: ``config``, ``arch`` or ``target``.
+        required: the field of an entry that names the architecture: ``config``, ``arch``, ``target`` or ``onnx``.
         optional: those of :data:`BUILDING_FIELDS` that an entry may have besides.
         package: the framework's import name, None where it needs none.
         install: the command that installs it.
@@ -121,6 +125,14 @@ BACKENDS: Registry[Backend] = Registry(
             environment={"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
             onnxruntime=True,
         ),
+        "onnx": Backend(
+            f"{_ADAPTERS}.onnx_model",
+            ("cls", "det", "ins"),
+            "onnx",
+            ("preprocess",),
+            package="onnxruntime",
+            install="pip install onnxruntime",
+        ),
         "python": Backend(f"{_ADAPTERS}.python_callable", TASKS, "target", ("arch_kwargs",)),
     },
 )
@@ -134,9 +146,9 @@ def backend_of(name: str) -> Backend:
         ConfigError: there is none of that name, or an installed package announces something else.
     """
     backend = BACKENDS[name]
-    if not isinstance(backend, Backend) or backend.required not in ("config", "arch", "target"):
+    if not isinstance(backend, Backend) or backend.required not in REQUIRED:
         raise ConfigError(
-            f"Entry point '{name}' of {BACKENDS.group} must name a Backend whose required field is config, arch or target: "
+            f"Entry point '{name}' of {BACKENDS.group} must name a Backend whose required field is {' or '.join(REQUIRED)}: "
             f"got {backend!r}."
         )
     return backend

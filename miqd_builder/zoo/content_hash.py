@@ -20,10 +20,10 @@ ADAPTER_VERSION = 1
 def entry_hash(entry: ModelEntry) -> str:
     """Return 64 hex digits over all that changes the entry's predictions (not its name, metric or license).
 
-    These are task, back end, architecture and its options, preprocessing, the checkpoint's sha256, the content of a config of
-    the user's (with everything it inherits; of a config that ships with a package only the name), the source of a ``python``
-    target's module, of the modules in such a config's ``custom_imports`` and of the adapter of a back end that another package
-    adds, and :data:`ADAPTER_VERSION`. Places of files on disk don't count.
+    These are task, back end, architecture and its options, preprocessing, what an ONNX file's outputs are, the checkpoint's
+    sha256, the content of a config of the user's (with everything it inherits; of a config that ships with a package only the
+    name), the source of a ``python`` target's module, of the modules in such a config's ``custom_imports`` and of the adapter
+    of a back end that another package adds, and :data:`ADAPTER_VERSION`. Places of files on disk don't count.
 
     Raises:
         ConfigError: a file that has to be read for this is missing or can't be read.
@@ -45,6 +45,8 @@ def entry_hash(entry: ModelEntry) -> str:
     # Only where it applies, so that the hashes of all other entries stay the same.
     if not BACKENDS.shipped(entry.backend):
         facts["backend_source"] = source_sha256(backend_of(entry.backend).module)
+    if entry.onnx is not None:
+        facts["onnx"] = entry.onnx.model_dump()
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, S
 from miqd_builder.errors import ConfigError
 from miqd_builder.tasks import Task
 from miqd_builder.zoo.backends import BUILDING_FIELDS, backend_of
+from miqd_builder.zoo.onnx_entry import OnnxGraph
 
 Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
@@ -101,8 +102,8 @@ class ModelEntry(_Section):
     """One model: its task, how it is built, its weights and its provenance.
 
     ``config`` is a file of the user's (absolute once the zoo file is loaded) or a name inside the OpenMMLab package's own
-    configs; ``arch`` is a name of timm, torchvision or ultralytics; ``target`` is ``package.module:factory``. Which of
-    these a ``backend`` uses is said in :mod:`miqd_builder.zoo.backends`.
+    configs; ``arch`` is a name of timm, torchvision or ultralytics; ``target`` is ``package.module:factory``; ``onnx`` names
+    the outputs of an ONNX file. Which of these a ``backend`` uses is said in :mod:`miqd_builder.zoo.backends`.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=100)]
@@ -113,6 +114,7 @@ class ModelEntry(_Section):
     arch: str | None = None
     arch_kwargs: dict[str, Any] = Field(default_factory=dict)
     target: Annotated[str, StringConstraints(pattern=r"^[\w.]+:\w+$")] | None = None
+    onnx: OnnxGraph | None = None
     preprocess: Preprocess | None = None
     checkpoint: Checkpoint | None = None
     metric: Metric | None = None
@@ -136,6 +138,8 @@ class ModelEntry(_Section):
         for field in BUILDING_FIELDS:
             if getattr(self, field) and field != backend.required and field not in backend.optional:
                 raise ValueError(f"backend {self.backend} does not use the field {field!r}")
+        if self.onnx is not None and (problem := self.onnx.problem(self.task)):
+            raise ValueError(problem)
         return self
 
     @property

@@ -52,6 +52,7 @@ class RunFields(TypedDict, total=False):
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: of the networks: ``float32`` or ``bfloat16``.
         engine: what runs the networks on a CPU: ``torch`` or ``onnxruntime``.
+        feed_threads: threads of a worker that make the images for its models; one on a CPU, a share of the cores on a GPU.
         limit: take the first source images only, so many.
     """
 
@@ -74,6 +75,7 @@ class RunFields(TypedDict, total=False):
     device: str | None
     precision: str | None
     engine: str | None
+    feed_threads: int | None
     limit: int | None
 
 

@@ -108,21 +108,10 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _start(workers: int | None, device: str) -> Any:
-    from distributed import LocalCluster
-
     gpus = _gpu_count() if device == "cuda" else 0
-    options: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": ":0"}
-    start: Any
-    if gpus > 1:
-        try:
-            from dask_cuda import LocalCUDACluster
-        except ImportError:
-            raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
-        start = LocalCUDACluster
-    else:
-        start = LocalCluster
-        # The environment as it is now: forks have that of the process that they are forks of.
-        options |= {"memory_limit": 0, "silence_logs": logging.CRITICAL, "env": dict(os.environ)}
+    start, options = _several_gpus(workers, gpus) if gpus > 1 else _one_device()
+    # No limit, and nothing is spilled: Dask would pause or kill a worker for the memory of its models.
+    options |= {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     try:
         return start(n_workers=workers or gpus or os.cpu_count() or 1, **options)
     except Exception as error:
@@ -130,6 +119,30 @@ def _start(workers: int | None, device: str) -> Any:
             f"The worker processes can't start on this machine ({type(error).__name__}: {error}). Free memory or start fewer "
             "with --workers, or use --scheduler inline, which needs none."
         ) from error
+
+
+def _one_device() -> tuple[Any, dict[str, Any]]:
+    """Workers on a CPU, or any number of them on one GPU."""
+    from distributed import LocalCluster
+
+    # The environment as it is now: forks have that of the process that they are forks of.
+    return LocalCluster, {"memory_limit": 0, "env": dict(os.environ)}
+
+
+def _several_gpus(workers: int | None, gpus: int) -> tuple[Any, dict[str, Any]]:
+    """A worker a GPU, each of which sees its own only."""
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError:
+        raise ConfigError("Several GPUs need dask-cuda: install the extra with pip install 'miqd-builder[gpu]'.") from None
+    if workers is not None and workers > gpus:
+        raise ConfigError(
+            f"{workers} workers for {gpus} GPUs: each worker gets a GPU of its own, give at most --workers {gpus}."
+        )
+    # It has preloads of its own, which replace those of Dask's settings; and it sets the environment of each worker itself:
+    # that of the allocator comes from Dask's settings, before the process starts.
+    preload = list(_SETTINGS["distributed.worker.preload"])
+    return LocalCUDACluster, {"memory_limit": None, "device_memory_limit": None, "preload": preload}
 
 
 def _gpu_count() -> int:

@@ -15,7 +15,7 @@ import degradations
 from miqd_builder.errors import ConfigError, StaleCodeError, StoreError
 from miqd_builder.roi.stored import source_mask
 from miqd_builder.sources import SourceImage
-from miqd_builder.sources.images import encode_png
+from miqd_builder.sources.png import encode_png
 from miqd_builder.store.keys import PartKey
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
 from miqd_builder.store.quarantine import Failure, write_failures

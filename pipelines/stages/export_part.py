@@ -19,7 +19,7 @@ from miqd_builder.formats.contract import ImagePlaces
 from miqd_builder.formats.registry import format_of, writer_of
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.base import some
-from miqd_builder.sources.images import decode_png, encode_png
+from miqd_builder.sources.png import decode_png, encode_png
 from miqd_builder.store.folder import TEMPORARY, RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.tables.lineage import LabelsLineage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pipelines.stages.degrade import FATAL, PartResult
 from pipelines.stages.items import MeasurePart
 from pipelines.stages.measure_rows import COPIED, MeasureRows
 from pipelines.stages.read_ahead import read_ahead
-from pipelines.stages.respond import Seconds, timed
+from pipelines.stages.seconds import Seconds
 
 Image = NDArray[np.uint8]
 
@@ -35,28 +34,29 @@ def measure_part(item: MeasurePart, report: Report) -> PartResult:
     cv2.setNumThreads(1)
     context = open_planned(item.run)
     images = context.images(item.part)
-    seconds: Seconds = defaultdict(float)
+    seconds = Seconds()
     rows = [MeasureRows(context, item.part, planned, images) for planned in item.planned]
     for one in rows:
         if one.name in COPIED:
             report(one.copy(one.name))
     _measure(context, images, [one for one in rows if one.name not in COPIED], seconds, report)
-    result = PartResult(seconds=seconds)
+    result = PartResult()
     broken = [(one.planned, one.broken) for one in rows if one.broken is not None]
     if broken and context.config.joins_cluster:
         _, error = broken[0]
         result.again = Again.because(replace(item, planned=tuple(planned for planned, _ in broken)), error)
         rows = [one for one in rows if one.broken is None]
-    with timed(seconds, "write"):
+    with seconds.timed("write"):
         for one in rows:
             one.write(result)
+    result.seconds = dict(seconds)
     return result
 
 
 def _measure(context: Context, images: PartImages, rows: Sequence[MeasureRows], seconds: Seconds, report: Report) -> None:
     with closing(read_ahead(_batches(context, images, rows, seconds))) as batches:
         while True:
-            with timed(seconds, "wait for images"):
+            with seconds.timed("wait for images"):
                 found = next(batches, None)
             if found is None:
                 return
@@ -75,10 +75,10 @@ def _measure_batch(
     own = [(name, pixels) for name, pixels in batch if name in wanted]
     if not own:
         return
-    with timed(seconds, "load measures"):
+    with seconds.timed("load measures"):
         scorer = one.scorer()
     if scorer is not None:
-        with timed(seconds, f"measure:{one.name}"):
+        with seconds.timed(f"measure:{one.name}"):
             one.measure(scorer, source_id, reference, own)
     report(len(own))
 
@@ -98,7 +98,7 @@ def _batches(
             reference = source.read()
             batches = images.batches(source, [name for name in images.names(source.source_id) if name in wanted])
             while True:
-                with timed(seconds, step):
+                with seconds.timed(step):
                     batch = next(batches, None)
                 if batch is None:
                     break

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 
 from miqd_builder.errors import MiqdError
-from miqd_builder.sources import SourceImage
-from miqd_builder.tables.images import Named, PartImages
+from miqd_builder.tables.images import Named
 from pipelines.context import open_planned
 from pipelines.schedulers import Again, Report
-from pipelines.stages.degrade import FATAL, PartResult
+from pipelines.stages.degrade import PartResult
+from pipelines.stages.feed import Feed, feed_threads
 from pipelines.stages.items import RespondPart
-from pipelines.stages.model_part import ModelPart
-from pipelines.stages.read_ahead import read_ahead
-
-Seconds = defaultdict[str, float]
+from pipelines.stages.model_part import ModelPart, resolve_device
+from pipelines.stages.seconds import Seconds
 
 
 def respond_part(item: RespondPart, report: Report) -> PartResult:
@@ -33,17 +29,19 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
     cv2.setNumThreads(1)
     context = open_planned(item.run)
     images = context.images(item.part)
-    seconds: Seconds = defaultdict(float)
+    seconds = Seconds()
     models = [ModelPart(open_planned(planned.run), item.part, planned, images) for planned in item.planned]
     sources = context.part_sources(list(models[0].lineage.sources))
-    with closing(read_ahead(_batches(images, sources, models, seconds))) as batches:
+    threads = feed_threads(context.config.feed_threads, resolve_device(context.config.device), context.config.workers)
+    feed = Feed(images, sources, models, seconds, threads)
+    with closing(feed.batches()) as batches:
         # Models load while the first images are rendered or decoded.
-        with timed(seconds, "load models"):
-            for model in models:
-                if any(model.wanted(source.source_id) for source in sources):
-                    model.adapter()
+        with seconds.timed("load models"):
+            needed = [model for model in models if any(model.wanted(source.source_id) for source in sources)]
+            adapters = [model.adapter() for model in needed]
+            feed.prepare_for([adapter.preprocess for adapter in adapters if adapter is not None])
         while True:
-            with timed(seconds, "wait for images"):
+            with seconds.timed("wait for images"):
                 source_id, batch = next(batches, (None, []))
             if source_id is None:
                 break
@@ -52,38 +50,17 @@ def respond_part(item: RespondPart, report: Report) -> PartResult:
                     model.lose(source_id, batch)
                 else:
                     _predict(model, source_id, batch, seconds, report)
-    result = PartResult(seconds=seconds)
+    result = PartResult()
     broken = [(model.planned, model.broken) for model in models if model.broken is not None]
     if broken and context.config.joins_cluster:
         _, error = broken[0]
         result.again = Again.because(replace(item, planned=tuple(planned for planned, _ in broken)), error)
         models = [model for model in models if model.broken is None]
-    with timed(seconds, "write"):
+    with seconds.timed("write"):
         for model in models:
             model.write(result)
+    result.seconds = dict(seconds)
     return result
-
-
-def _batches(
-    images: PartImages, sources: Sequence[SourceImage], models: Sequence[ModelPart], seconds: Seconds
-) -> Iterator[tuple[str, list[Named] | MiqdError]]:
-    """Yield the images that the models are still to be run on, in batches of one source; or the error of a source."""
-    step = "decode" if images.stored else "render"
-    for source in sources:
-        wanted = {name for model in models for name in model.wanted(source.source_id)}
-        names = [name for name in images.names(source.source_id) if name in wanted]
-        batches = images.batches(source, names)
-        try:
-            while True:
-                with timed(seconds, step):
-                    batch = next(batches, None)
-                if batch is None:
-                    break
-                yield source.source_id, batch
-        except FATAL:
-            raise
-        except MiqdError as error:
-            yield source.source_id, error
 
 
 def _predict(model: ModelPart, source_id: str, batch: list[Named], seconds: Seconds, report: Report) -> None:
@@ -95,20 +72,12 @@ def _predict(model: ModelPart, source_id: str, batch: list[Named], seconds: Seco
     if not model.accepts(source_id, *pixels.shape[:2]):
         report(len(own))
         return
-    with timed(seconds, "load models"):
+    with seconds.timed("load models"):
         adapter = model.adapter()
     if adapter is not None:
         start = time.perf_counter()
         model.predict(adapter, source_id, own)
         steps = adapter.spent() or {"predict": time.perf_counter() - start}
         for step, spent in steps.items():
-            seconds[f"{step}:{model.entry.name}"] += spent
+            seconds.add(f"{step}:{model.entry.name}", spent)
     report(len(own))
-
-
-@contextmanager
-def timed(seconds: Seconds, step: str) -> Iterator[None]:
-    """Add the time that a block takes to the seconds of a step."""
-    start = time.perf_counter()
-    yield
-    seconds[step] += time.perf_counter() - start

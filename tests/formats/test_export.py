@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miqd_builder.sources.images import decode_png
+from miqd_builder.sources.png import decode_png
 from pipelines.stages.export_part import link_or_copy
 from tests.conftest import Outcome
 from tests.formats.conftest import PUBLISHED_TASKS, Labelled, label

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from miqd_builder.sources import SourceImage
-from miqd_builder.sources.images import decode_png
+from miqd_builder.sources.png import decode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.candidates import read_candidates
 from tests.conftest import ROOT, DataSet, Outcome, make_data_set, part_bytes, toy_entry, write_run, write_zoo

@@ -1,8 +1,10 @@
-"""The three models of docs/extend.md, each added to a finished run: only the new one is run, and it counts in the labels."""
+"""The models of docs/extend.md, each added to a finished run: only the new one is run, and it counts in the labels."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from miqd_builder.store.parts import read_footer
 from miqd_builder.zoo.build import build
 from miqd_builder.zoo.entry import ModelEntry
 from tests.conftest import ROOT, DataSet, part_bytes, toy_entry, write_run, write_zoo
+from tests.zoo.adapters.onnx_files import Rectangle, write
 from tests.zoo.small_models import RTMDET
 
 IMAGES, DEGRADATIONS = 4, 10
@@ -59,6 +62,22 @@ def timm_model(folder: Path) -> dict[str, Any]:
     return entry
 
 
+def onnx_model(folder: Path) -> dict[str, Any]:
+    """The page's own export."""
+    with contextlib.chdir(folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(block("# export_onnx.py"), "export_onnx.py", "exec"), {})
+    return entry_of_the_page("my_onnx")
+
+
+def onnx_detector(folder: Path) -> dict[str, Any]:
+    """A network that finds a bright rectangle, with the names of the page."""
+    entry = entry_of_the_page("my_onnx_detector")
+    height, width = entry["onnx"]["size"]
+    write(Rectangle(), folder / entry["checkpoint"]["path"], (1, 3, height, width), ["boxes", "scores", "labels"])
+    return entry
+
+
 def python_model(folder: Path) -> dict[str, Any]:
     """Any callable, in a module of the user's."""
     (folder / "my_models.py").write_text(block("# my_models.py"))
@@ -69,7 +88,10 @@ def rows(folder: Path, pattern: str) -> list[dict[str, Any]]:
     return [row for path in sorted(folder.glob(pattern)) for row in pq.ParquetFile(path).read().to_pylist()]
 
 
-@pytest.mark.parametrize("make", [mmdet_model, timm_model, python_model], ids=["mmdet", "timm", "python"])
+MAKERS = {"mmdet": mmdet_model, "timm": timm_model, "onnx": onnx_model, "onnx-det": onnx_detector, "python": python_model}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_a_model_joins_a_finished_run(miqd, data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "weights").mkdir()

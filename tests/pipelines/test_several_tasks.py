@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import degradations
-from miqd_builder.sources.images import decode_png
+from miqd_builder.sources.png import decode_png
 from miqd_builder.tables import images
 from tests.conftest import DataSet, Outcome, part_bytes, toy_entry, write_run, write_zoo
 

@@ -10,8 +10,8 @@ import yaml
 
 from miqd_builder.config import RoiConfig, SourceConfig, load_run
 from miqd_builder.errors import ConfigError
+from miqd_builder.onnx_file import has_external_data
 from miqd_builder.roi import check_roi, roi_hash, roi_mask
-from miqd_builder.roi.onnx_file import has_external_data
 from miqd_builder.roi.salient_models import DEFAULT, SalientInput, salient_model, shipped_networks
 from miqd_builder.roi.salient_network import fit, network_input, open_network, salient_map
 from miqd_builder.sources import SourceImage, SourceSet, open_source

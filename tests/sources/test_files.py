@@ -15,7 +15,7 @@ from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.sources import SourceSet, open_source
 from miqd_builder.sources.files import id_of, id_problem, printable
-from miqd_builder.sources.images import encode_png
+from miqd_builder.sources.png import encode_png
 from tests.conftest import DataSet
 
 UNUSABLE = ['quo"te.png', "new\nline.png", "tab\t.png", "a|b.png", "a<b>.png", "what?.png", "star*.png", "k=v.png", "c:d.png"]

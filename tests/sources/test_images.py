@@ -10,13 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageFile
 
 from miqd_builder.errors import UnreadableImageError
-from miqd_builder.sources.images import decode_image, decode_png, encode_png
+from miqd_builder.sources.images import decode_image
 
 RGB = np.random.default_rng(1).integers(0, 256, (9, 7, 3), dtype=np.uint8)
 
@@ -77,21 +74,6 @@ def test_one_pixel() -> None:
 def test_unreadable_files_name_the_file(data: bytes, message: str) -> None:
     with pytest.raises(UnreadableImageError, match=f"'holiday.jpg'.*{message}"):
         decode_image(data, "holiday.jpg")
-
-
-@settings(max_examples=30, deadline=None)
-@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
-def test_png_is_lossless_and_repeatable(pixels: np.ndarray) -> None:
-    data = encode_png(pixels)
-    assert data == encode_png(pixels)
-    np.testing.assert_array_equal(decode_png(data), pixels)
-    np.testing.assert_array_equal(decode_image(data, "x"), pixels)
-
-
-@pytest.mark.parametrize("data", [b"", b"nothing"])
-def test_damaged_png(data: bytes) -> None:
-    with pytest.raises(UnreadableImageError):
-        decode_png(data)
 
 
 def test_unknown_format_when_ultralytics_has_replaced_pillows_open() -> None:

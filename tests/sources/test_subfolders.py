@@ -13,7 +13,7 @@ from PIL import Image
 from miqd_builder.config import SourceConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.sources import open_source
-from miqd_builder.sources.images import encode_png
+from miqd_builder.sources.png import encode_png
 
 
 def save(path: Path) -> None:

@@ -68,7 +68,7 @@ def entry(backend: str, **fields: Any) -> ModelEntry:
 
 
 def test_what_ships_is_listed_first_and_keeps_its_name(installed: Path) -> None:
-    shipped = ["mmpretrain", "mmdet", "mmseg", "timm", "torchvision", "ultralytics", "python"]
+    shipped = ["mmpretrain", "mmdet", "mmseg", "timm", "torchvision", "ultralytics", "onnx", "python"]
     assert BACKENDS.names() == [*shipped, "broken", "constant", "lacking", "other", "wrong"]
     assert all(map(BACKENDS.shipped, shipped)) and not BACKENDS.shipped("constant")
     assert backend_of("timm").package == "timm"

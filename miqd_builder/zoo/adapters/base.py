@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from miqd_builder.zoo.adapters.precision import Precision, use_bfloat16
 from miqd_builder.zoo.adapters.stopwatch import Stopwatch
 from miqd_builder.zoo.entry import ModelEntry
 
+if TYPE_CHECKING:
+    from miqd_builder.zoo.adapters.preprocess import ClassifierInput
+
 RGBImage = NDArray[np.uint8]
 
 
@@ -29,10 +32,12 @@ class Adapter(ABC):
     Attributes:
         entry: the zoo entry that it was built from.
         num_classes: number of classes that it tells apart.
+        preprocess: how it resizes and crops images, where that can be shared with other models; else None.
     """
 
     entry: ModelEntry
     num_classes: int
+    preprocess: ClassifierInput | None = None
 
     @abstractmethod
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:

@@ -25,7 +25,7 @@ class Classifier(BatchedAdapter):
     ) -> None:
         super().__init__(entry, options)
         self.model = self.ready(model)
-        self.preprocess = preprocess
+        self.preprocess: ClassifierInput = preprocess
         self.num_classes = num_classes
 
     def input_size(self, image: RGBImage) -> Hashable:
@@ -33,12 +33,17 @@ class Classifier(BatchedAdapter):
         return self.preprocess.crop
 
     def prepare(self, image: RGBImage) -> Prepared:
-        """Resize, crop and normalise the image."""
-        return Prepared(self.preprocess(image))
+        """Resize and crop the image; it is normalised with its pass, on the device."""
+        return Prepared(torch.from_numpy(self.preprocess.cropped(image)))
 
     def infer(self, items: Sequence[Prepared]) -> list[Response]:
         """Return the class probabilities of each item."""
-        return classifications(self.model(torch.stack([item.inputs for item in items]).to(self.device)))
+        return classifications(self.model(network_input(self.preprocess, items, self.device)))
+
+
+def network_input(preprocess: ClassifierInput, items: Sequence[Prepared], device: torch.device) -> Tensor:
+    """Return crops as a network takes them, float32 ``(N, 3, height, width)`` on its device."""
+    return preprocess.normalised([item.inputs.numpy() for item in items], device)
 
 
 def classifications(logits: Tensor) -> list[Response]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from miqd_builder.errors import ConfigError
+from miqd_builder.onnx_session import open_session
 
 Engine = Literal["torch", "onnxruntime"]
 
@@ -61,8 +62,6 @@ class OnnxMethod:
         return outputs[0] if kind is Tensor else kind(outputs)
 
     def _export(self, inputs: Tensor) -> Any:
-        import onnxruntime
-
         file = io.BytesIO()
         try:
             with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
@@ -80,11 +79,9 @@ class OnnxMethod:
                     opset_version=17,
                     dynamo=False,
                 )
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = torch.get_num_threads()
-            options.inter_op_num_threads = 1
-            options.log_severity_level = 3
-            return onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+            return open_session(file.getvalue(), who=f"Model {self._name!r}", threads=torch.get_num_threads())
+        except ConfigError:
+            raise
         except Exception as error:  # the exporter raises whatever it likes
             line = str(error).strip().splitlines() or [""]
             raise self._refused(f"can't be exported to ONNX ({type(error).__name__}: {line[0]})") from error

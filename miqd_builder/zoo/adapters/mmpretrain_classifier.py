@@ -11,6 +11,7 @@ import torch
 from miqd_builder.errors import ConfigError
 from miqd_builder.responses import Classification, Response
 from miqd_builder.zoo.adapters.base import Adapter, BatchedAdapter, BuildOptions, Prepared, RGBImage
+from miqd_builder.zoo.adapters.classifier import network_input
 from miqd_builder.zoo.adapters.mm_config import OpenMMLabModel, build_network
 from miqd_builder.zoo.adapters.mm_pipeline import build_pipeline
 from miqd_builder.zoo.adapters.preprocess import ClassifierInput, missing_fields
@@ -90,19 +91,19 @@ class OverriddenClassifier(_MMClassifier):
         self, entry: ModelEntry, options: BuildOptions, model: OpenMMLabModel, num_classes: int, preprocess: ClassifierInput
     ) -> None:
         super().__init__(entry, options, model, num_classes)
-        self._preprocess = preprocess
+        self.preprocess: ClassifierInput = preprocess
 
     def input_size(self, image: RGBImage) -> Hashable:
         """Images of all sizes become one size: they share a pass."""
-        return self._preprocess.crop
+        return self.preprocess.crop
 
     def prepare(self, image: RGBImage) -> Prepared:
-        """Resize, crop and normalise the image."""
-        return Prepared(self._preprocess(image))
+        """Resize and crop the image; it is normalised with its pass, on the device."""
+        return Prepared(torch.from_numpy(self.preprocess.cropped(image)))
 
     def infer(self, items: Sequence[Prepared]) -> list[Response]:
         """Return the class probabilities of each item."""
-        return _responses(self.model.predict(torch.stack([item.inputs for item in items]).to(self.device)))
+        return _responses(self.model.predict(network_input(self.preprocess, items, self.device)))
 
 
 def _responses(samples: Sequence[Any]) -> list[Response]:

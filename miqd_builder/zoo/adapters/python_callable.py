@@ -8,6 +8,7 @@ from miqd_builder import user_code
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions, RGBImage
+from miqd_builder.zoo.adapters.preprocess import ClassifierInput
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.weights.cache import verified_file
 
@@ -62,6 +63,8 @@ class PythonAdapter(Adapter):
         self.entry = entry
         self.num_classes = model.num_classes
         self._model = model
+        shared = getattr(model, "preprocess", None)
+        self.preprocess = shared if isinstance(shared, ClassifierInput) else None
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
         """Return the model's predictions after checking them.
