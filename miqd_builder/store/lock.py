@@ -30,6 +30,7 @@ import psutil
 from miqd_builder.errors import MiqdError, StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.store.stored_json import of_json, parse
 from miqd_builder.tasks import Task
 
 NAME = "run.lock"
@@ -124,8 +125,8 @@ class RunLock:
 def read_lock(folder: RunFolder) -> Holder | None:
     """Return who holds the folder, or held it when it died; None without a lock, or with one that can't be read."""
     try:
-        return Holder(**json.loads(folder.read(NAME)))
-    except (FileNotFoundError, ValueError, TypeError):
+        return of_json(Holder, parse(folder.read(NAME)))
+    except (FileNotFoundError, ValueError):
         return None
 
 
