@@ -29,7 +29,8 @@ def main() -> int:
     if options.child:
         _child(folder, options.seed, options.child)
         return 0
-    _build(folder)
+    if not (folder / "media").is_dir():
+        _build(folder)
     if options.only is not None:
         _child(folder, options.seed, (options.only, options.only + 1))
         return 0
@@ -51,10 +52,10 @@ def _parsed() -> argparse.Namespace:
 
 
 def _build(folder: Path) -> None:
-    """Make the valid inputs in a process of their own."""
-    from tests.fuzzing.corpus import make_corpus
-
-    make_corpus(folder)
+    """Make the valid inputs, in a process of their own: it needs a gigabyte, and this one waits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    code = "import sys, pathlib, tests.fuzzing.corpus as corpus; corpus.make_corpus(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
 
 
 def _child(folder: Path, seed: int, numbers: tuple[int, int]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-import miqd_builder as mb
-from machine_iqa.assessing import VideoOptions, assess_files
+from machine_iqa.assessing import VideoOptions, assess_files, columns, model_name
 from machine_iqa.frames import VideoFile
 from machine_iqa.images import rgb
+from machine_iqa.rows import RowFile
 from miqd_builder.errors import UnreadableImageError
 from miqd_builder.roi.stored import decode_mask, encode_mask
 from miqd_builder.sources import SourceImage
@@ -167,8 +167,14 @@ _LISTS = (
 def assessed_table(rng: random.Random, corpus: Corpus, folder: Path) -> Call:
     """A table of scores of an earlier start, with which ``mb.assess`` goes on."""
     (folder / "image.png").write_bytes(corpus.images["rgb.png"])
-    name = rng.choice(("scores.csv", "scores.json", "scores.parquet"))
-    whole = folder / f"whole-{name}"
-    mb.assess(folder / "image.png", out=whole, device="cpu", workers=1)
-    (folder / name).write_bytes(damaged_bytes(rng, whole.read_bytes()))
-    return lambda: mb.assess(folder / "image.png", out=folder / name, device="cpu", workers=1)
+    file = folder / rng.choice(("scores.csv", "scores.json", "scores.parquet"))
+    scored = dict.fromkeys(columns(corpus.model), 0.5) | {"kind": "image", "model": model_name(corpus.model), "error": None}
+    with RowFile(file, columns(corpus.model)) as table:
+        table.append([scored | {"path": str(folder / f"{name}.png")} for name in ("image", "other")])
+    file.write_bytes(damaged_bytes(rng, file.read_bytes()))
+
+    def call() -> None:
+        with RowFile(file, columns(corpus.model)) as table:
+            assess_files(corpus.model, [folder / "image.png"], table=table, workers=1)
+
+    return call
