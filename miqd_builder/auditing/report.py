@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from miqd_builder.auditing.charts import model_heatmap, region_bars, severity_curves
-from miqd_builder.auditing.statistics import model_table, point_statistics, region_table, severity_table
+from miqd_builder.auditing.statistics import Rows, model_table, point_statistics, region_table, severity_table
 from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
@@ -74,10 +74,16 @@ def _section(folder: RunFolder, task: str) -> str:
     boxes = "".join(f'<div class="card"><b>{escape(value)}</b>{escape(name)}</div>' for name, value in cards.items())
     return (
         f'<h2 id="{task}">{TASK_NAMES[task]}</h2><div class="cards">{boxes}</div>'
-        f"<h3>Labels over severity (whole image degraded)</h3>{_panel(severity_curves(severities))}"
-        f'<h3>Mean consistency <small>(accuracy)</small></h3><div class="panel">{_table(severities)}</div>'
+        f"<h3>Labels over severity (whole image degraded)</h3>{_severities(severities)}"
         f"<h3>Where the distortion is</h3>{_panel(region_bars(region_table(folder, task)))}{heatmap}"
     )
+
+
+def _severities(rows: Rows) -> str:
+    if not rows:
+        return "<p>No image is degraded as a whole.</p>"
+    table = f'<h3>Mean consistency <small>(accuracy)</small></h3><div class="panel">{_table(rows)}</div>'
+    return _panel(severity_curves(rows)) + table
 
 
 def _panel(figure: Any) -> str:

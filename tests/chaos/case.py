@@ -97,8 +97,9 @@ def names(out: Path) -> set[str]:
 
 
 def finished(out: Path) -> dict[str, tuple[int, int]]:
-    """Parts that are there, with what changes when one is written again."""
+    """Parts that are there, with what changes when one is written again; candidates count with the variants made with them."""
     parts = [path for table in TABLES for path in (out / table).rglob("part-*.parquet")]
+    parts = [path for path in parts if path.parent.name != "candidates" or (out / "variants" / path.name).exists()]
     return {str(path.relative_to(out)): (path.stat().st_mtime_ns, path.stat().st_ino) for path in parts}
 
 

@@ -6,7 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing.process import BaseProcess
 
 from tests.chaos import processes
 from tests.chaos.case import COMMAND_SECONDS, BrokenPromiseError, check_kept, finished, run_command, wait_until
@@ -49,7 +50,7 @@ def kill_client_of_a_cluster(one: Round) -> None:
 
 
 @contextmanager
-def cluster(one: Round, workers: int = 2, host: str = "127.0.0.1") -> Iterator[tuple[str, processes.BaseProcess]]:
+def cluster(one: Round, workers: int = 2, host: str = "127.0.0.1") -> Iterator[tuple[str, BaseProcess]]:
     """A scheduler and workers of their own; yields the scheduler's address and process."""
     address = one.folder / f"address-{time.monotonic_ns()}"
     with processes.scheduler(address, host) as scheduler:
@@ -61,7 +62,7 @@ def cluster(one: Round, workers: int = 2, host: str = "127.0.0.1") -> Iterator[t
             yield place, scheduler
 
 
-def _end(one: Round, client: processes.BaseProcess, allowed: tuple[int, ...] = (0,)) -> int:
+def _end(one: Round, client: BaseProcess, allowed: tuple[int, ...] = (0,)) -> int:
     """Wait for a command that should get along."""
     client.join(COMMAND_SECONDS)
     if client.is_alive():
@@ -93,13 +94,16 @@ def kill_worker(one: Round) -> None:
 def kill_nanny(one: Round) -> None:
     """Kill a nanny, which leaves its worker behind or takes it along; the other worker is enough."""
     before = len(one.case.shown())
-    with cluster(one, workers=0) as (address, _), processes.worker(address), processes.nanny(address) as nanny:
-        with processes.miqd(one.fresh_log(), *one.command("--scheduler", address)) as client:
-            wait_until(lambda: len(one.case.shown()) > before, client, COMMAND_SECONDS)
-            time.sleep(one.rng.uniform(0, 0.5))
-            os.kill(nanny.pid, signal.SIGKILL)
-            one.note("nanny killed", in_flight=2)
-            _end(one, client)
+    with ExitStack() as stack:
+        address, _ = stack.enter_context(cluster(one, workers=0))
+        stack.enter_context(processes.worker(address))
+        nanny = stack.enter_context(processes.nanny(address))
+        client = stack.enter_context(processes.miqd(one.fresh_log(), *one.command("--scheduler", address)))
+        wait_until(lambda: len(one.case.shown()) > before, client, COMMAND_SECONDS)
+        time.sleep(one.rng.uniform(0, 0.5))
+        os.kill(nanny.pid, signal.SIGKILL)
+        one.note("nanny killed", in_flight=2)
+        _end(one, client)
 
 
 def kill_scheduler(one: Round) -> None:
@@ -147,10 +151,13 @@ def stop_client(one: Round) -> None:
 def start_late(one: Round) -> None:
     """Workers come when the run has waited for them for a while."""
     late = one.rng.uniform(1, 5)
-    with cluster(one, workers=0) as (address, _), processes.miqd(one.fresh_log(), *one.command("--scheduler", address)) as client:
-        with processes.worker(address, Before(delay=late)), processes.worker(address, Before(delay=2 * late)):
-            one.note(f"workers {late:.1f} and {2 * late:.1f} s late")
-            _end(one, client)
+    with ExitStack() as stack:
+        address, _ = stack.enter_context(cluster(one, workers=0))
+        client = stack.enter_context(processes.miqd(one.fresh_log(), *one.command("--scheduler", address)))
+        for times in (1, 2):
+            stack.enter_context(processes.worker(address, Before(delay=times * late)))
+        one.note(f"workers {late:.1f} and {2 * late:.1f} s late")
+        _end(one, client)
 
 
 def jump_clock(one: Round) -> None:
@@ -179,5 +186,3 @@ def run_out_of_memory(one: Round) -> None:
     one.note(f"{megabytes} MB more memory, exit code {code}", in_flight=3)
     if code not in (0, 1, 2) and code > 0:
         raise BrokenPromiseError(f"exit code {code}: {one.log.read_text()[-300:]}")
-
-

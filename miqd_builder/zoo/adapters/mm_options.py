@@ -44,8 +44,8 @@ def _imports(value: str) -> bool:
 
 
 def _is_registered(name: str) -> bool:
-    registries = vars(importlib.import_module("mmengine.registry")).values()
-    roots = [registry for registry in registries if hasattr(registry, "module_dict")]
+    module = importlib.import_module("mmengine.registry")
+    roots = [registry for registry in vars(module).values() if isinstance(registry, module.Registry)]
     return any(name in one.module_dict for root in roots for one in (root, *root.children.values()))
 
 
