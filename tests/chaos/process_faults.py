@@ -80,8 +80,11 @@ def kill_worker(one: Round) -> None:
             if not wait_until(lambda: len(one.case.shown()) > before, client):  # noqa: B023
                 break
             time.sleep(one.rng.uniform(0, 0.3))
-            pid, before = one.case.shown()[-1][0], len(one.case.shown())
-            os.kill(pid, signal.SIGKILL)
+            alive = [pid for pid, _ in reversed(one.case.shown()[before:]) if is_alive(pid)]
+            before = len(one.case.shown())
+            if not alive:
+                break
+            os.kill(alive[0], signal.SIGKILL)
             one.note("worker killed", in_flight=2)
             with processes.worker(address):
                 wait_until(lambda: len(one.case.shown()) > before, client, 20)  # noqa: B023
@@ -124,6 +127,8 @@ def stop_worker(one: Round) -> None:
     with cluster(one) as (address, _), processes.miqd(one.fresh_log(), *one.command("--scheduler", address)) as client:
         if wait_until(lambda: len(one.case.shown()) > before, client, COMMAND_SECONDS):
             pid = one.case.shown()[-1][0]
+            if not is_alive(pid):
+                raise BrokenPromiseError("a worker ended by itself")
             os.kill(pid, signal.SIGSTOP)
             time.sleep(STOPPED_SECONDS)
             os.kill(pid, signal.SIGCONT)

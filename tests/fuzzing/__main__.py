@@ -18,6 +18,8 @@ from pathlib import Path
 from tests.fuzzing.inputs import KINDS, Finding, Tally, kind_of, open_inputs
 
 PER_PROCESS = 500
+START_SECONDS = 600.0
+"""Further time of a child that imports everything on a busy machine."""
 SILENCE_SECONDS = 180.0
 """A child that opens one input for so long hangs where Python can't interrupt it."""
 
@@ -67,6 +69,8 @@ def _child(folder: Path, seed: int, numbers: tuple[int, int]) -> None:
     torch.set_num_threads(1)
     corpus = open_corpus(folder)
     out = sys.stdout
+    out.write("ready\n")
+    out.flush()
     for number, kind, problem in open_inputs(corpus, seed, range(*numbers)):
         out.write(json.dumps([number, kind, problem]) + "\n")
         out.flush()
@@ -92,6 +96,8 @@ def _some(folder: Path, seed: int, at: int, end: int, tally: Tally, log: Path | 
     watchdog = _Watchdog(child)
     for line in child.stdout:
         watchdog.heard()
+        if line == "ready\n":
+            continue
         number, kind, problem = json.loads(line)
         _note(tally, number, kind, problem, log)
         at = number + 1
@@ -109,7 +115,7 @@ class _Watchdog:
     def __init__(self, child: subprocess.Popen[str]) -> None:
         import threading
 
-        self.child, self.killed, self.last = child, False, time.monotonic()
+        self.child, self.killed, self.last = child, False, time.monotonic() + START_SECONDS
         threading.Thread(target=self._watch, daemon=True).start()
 
     def heard(self) -> None:

@@ -192,7 +192,7 @@ def test_reports_hold_no_script_of_the_data(tmp_path: Path) -> None:
     report = Path(mb.audit(out).report).read_text()
     mb.benchmark(out, resamples=5, filtering=True)
     pages = [report, *(file.read_text() for file in (out / "report").rglob("*.*") if file.suffix in (".html", ".svg"))]
-    assert len(pages) > 3
+    assert len(pages) >= 3
     for page in pages:
         assert "<script>alert(1)" not in page and "<img src=x" not in page
 
