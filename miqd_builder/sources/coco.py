@@ -30,6 +30,9 @@ from miqd_builder.sources.truth import Annotations
 
 Entry = dict[str, Any]
 
+MAX_SIDE = 2**31
+"""No image is as wide or high."""
+
 
 def open_coco(config: SourceConfig) -> SourceSet:
     """List the images of a COCO annotation file that are in the folder.
@@ -84,7 +87,8 @@ def _listed(config: SourceConfig, entries: Iterable[Entry]) -> tuple[list[tuple[
 
 def _size(entry: Entry) -> tuple[int, int]:
     height, width = entry.get("height"), entry.get("width")
-    if not isinstance(height, int | float) or not isinstance(width, int | float) or not (height >= 1 and width >= 1):
+    numbers = isinstance(height, int | float) and isinstance(width, int | float)
+    if not numbers or not (1 <= height < MAX_SIDE and 1 <= width < MAX_SIDE):
         raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
     return int(height), int(width)
 

@@ -17,7 +17,8 @@ import miqd_builder as mb
 from machine_iqa.frames import VideoFile
 from machine_iqa.rows import RowFile
 from machine_iqa.weights import METADATA, load_model
-from miqd_builder.errors import ConfigError, MiqdError, StoreError, UnreadableImageError
+from miqd_builder.errors import ConfigError, StoreError, UnreadableImageError
+from miqd_builder.formats.miqd.published import label_files
 from miqd_builder.sources import open_source
 from miqd_builder.sources.config import SourceConfig
 from miqd_builder.sources.images import decode_image
@@ -49,12 +50,18 @@ def test_a_quality_table_with_a_short_row(data: DataSet, tmp_path: Path) -> None
 def test_published_labels_that_are_no_text(tmp_path: Path) -> None:
     labels = tmp_path / "miqa_cls" / "labels"
     labels.mkdir(parents=True)
-    for kind in ("mmos", "acc_mmos"):
-        (labels / f"00001_{kind}.csv").write_bytes(b"dist_images\xff,x\n\xed\xa0\x80,1\n")
-    for file in labels.iterdir():
-        assert b"\xff" in file.read_bytes()
-    with pytest.raises(MiqdError):
+    for file in label_files("cls", "00001").values():
+        (labels / file).write_bytes(b"dist_images\xed\xa0\x80,x\n\xff,1\n")
+    with pytest.raises(ConfigError, match=r"can't be read: 'utf-8' codec"):
         mb.import_labels(tmp_path, out=tmp_path / "out", task="cls")
+
+
+@pytest.mark.parametrize("width", ["1e999", "-5", "NaN", "9999999999", "null"])
+def test_annotations_of_an_image_without_a_size(data: DataSet, width: str) -> None:
+    text = data.annotations.read_text().replace('"width": 64', f'"width": {width}')
+    data.annotations.write_text(text)
+    with pytest.raises(ConfigError, match=r"has the size .*x48 in source.annotations"):
+        open_source(SourceConfig(kind="coco", images=data.images, annotations=data.annotations))
 
 
 @pytest.mark.parametrize("data", [b"\x00", b"\x01", b"%!PS", b"\x80\x02K\x05", b"DDS ", b"\n\x05\x01\x08"])
