@@ -8,9 +8,13 @@ RUN ?= pipelines/demo.yaml
 TASK ?= det
 ARGS ?=
 EXTRAS ?= dev
+INPUTS ?= 20000
+ROUNDS ?= 100
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-zoo real degrade label audit zoo-refresh zoo-sweep test docs lint bench clean
+.PHONY: help setup demo demo-zoo real degrade label audit zoo-refresh zoo-sweep test fuzz chaos soak vulnerabilities docs lint \
+	bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -70,6 +74,18 @@ zoo-sweep: $(READY) ## Build, check and measure every model with random weights 
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(READY) ## Open damaged and hostile inputs: make fuzz INPUTS=20000 (docs/reliability.md)
+	$(BIN)/python -m tests.fuzzing $(INPUTS) $(ARGS)
+
+chaos: $(READY) ## Kill, stop, cut off and fill up a run, and compare: make chaos ROUNDS=100 (as root for disks and networks)
+	$(BIN)/python -m tests.chaos $(ROUNDS) $(ARGS)
+
+soak: $(READY) ## A run under load, its memory and file handles sampled: make soak MINUTES=60
+	$(BIN)/python -m tests.soak $(MINUTES) $(ARGS)
+
+vulnerabilities: $(READY) ## Ask the package index for known vulnerabilities of the pinned packages (network; SECURITY.md)
+	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 docs: $(READY) ## Build the documentation site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

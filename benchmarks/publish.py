@@ -23,7 +23,7 @@ import numpy as np
 
 import miqd_builder as mb
 from miqd_builder.formats.publication.content import PublishedImage, RunContent
-from miqd_builder.sources.images import encode_png
+from miqd_builder.sources.png import encode_png
 from pipelines.planning import plan_label
 from pipelines.run import run_label
 from scale import MIB, watched

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from machine_iqa.errors import UnreadableVideoError
 
+_FORMATS = "3gp,apng,asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mp4,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,webm,wtv"
+_ONLY_THIS_FILE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+"""Of FFmpeg: no playlists and lists of files, which would open whatever they name, and no network."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -107,7 +111,7 @@ class VideoFile:
         if not self.path.is_file():
             raise UnreadableVideoError(f"Video '{self.path}' is not there.")
         try:
-            container = av.open(str(self.path))
+            container = av.open(str(self.path), options=_ONLY_THIS_FILE, metadata_errors="replace")
         except FFmpegError as error:
             raise UnreadableVideoError(
                 f"Video '{self.path}' can't be opened ({error.strerror}): it is damaged or none."

@@ -83,23 +83,36 @@ class RowFile:
             rows = read(self.file)
         except (OSError, ValueError) as error:
             raise ConfigError(f"'{self.file}' holds no scores ({' '.join(str(error).split())[:200]}): name another.") from None
-        self._check(rows[0].keys() if rows else self.columns)
-        return rows
+        for row in rows or [dict.fromkeys(self.columns)]:
+            self._check(row)
+        return [row for row in rows if all(_fits(name, row[name]) for name in self.columns)]
 
     def _read_csv(self) -> list[Row]:
         text = self._journal.read_bytes().decode("utf-8", errors="replace")
         complete = text[: text.rfind("\n") + 1]
-        lines = list(csv.reader(io.StringIO(complete, newline="")))
+        try:
+            lines = list(csv.reader(io.StringIO(complete, newline="")))
+        except csv.Error as error:
+            raise ConfigError(f"'{self._journal}' holds no scores ({error}): name another file.") from None
         self._check(lines[0] if lines else self.columns)
-        return [self._parsed(line) for line in lines[1:] if len(line) == len(self.columns)]
+        found = (self._parsed(line) for line in lines[1:] if len(line) == len(self.columns))
+        return [row for row in found if row is not None]
 
-    def _parsed(self, line: Sequence[str]) -> Row:
+    def _parsed(self, line: Sequence[str]) -> Row | None:
+        """Return a row; None for a damaged one, whose file is assessed again."""
         named = zip(self.columns, line, strict=True)
-        return {name: None if cell == "" else cell if name in TEXTS else float(cell) for name, cell in named}
+        try:
+            return {name: None if cell == "" else cell if name in TEXTS else float(cell) for name, cell in named}
+        except ValueError:
+            return None
 
     def _check(self, columns: Iterable[str]) -> None:
         if tuple(columns) != self.columns:
             raise ConfigError(f"'{self.file}' holds scores of another model, or something else: name another file.")
+
+
+def _fits(name: str, cell: Any) -> bool:
+    return cell is None or isinstance(cell, str if name in TEXTS else int | float)
 
 
 def _write_json(file: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -107,7 +120,10 @@ def _write_json(file: Path, columns: Sequence[str], rows: Sequence[Row]) -> None
 
 
 def _read_json(file: Path) -> list[Row]:
-    rows = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("no list of objects")
     return rows
@@ -122,7 +138,11 @@ def _write_parquet(file: Path, columns: Sequence[str], rows: Sequence[Row]) -> N
 
 
 def _read_parquet(file: Path) -> list[Row]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows: list[Row] = pq.read_table(file).to_pylist()
+    try:
+        rows: list[Row] = pq.read_table(file).to_pylist()
+    except pa.ArrowException as error:  # of which not all are ValueErrors
+        raise ValueError(str(error)) from None
     return rows

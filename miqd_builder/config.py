@@ -176,10 +176,17 @@ def _resolve_paths(fields: dict[str, Any], base: Path) -> None:
 
 
 def absolute(path: Any, base: Path) -> Any:
-    """Return a path as an absolute one, relative ones from a folder; anything else, and urls, as they are."""
+    """Return a path as an absolute one, relative ones from a folder; anything else, and urls, as they are.
+
+    Raises:
+        ConfigError: no file can have this path.
+    """
     if not isinstance(path, str | Path) or "://" in str(path):
         return path
-    return str((base / Path(path).expanduser()).resolve())
+    try:
+        return str((base / Path(path).expanduser()).resolve())
+    except (ValueError, OSError, RuntimeError) as error:  # a zero byte, a loop of links, a home folder of nobody
+        raise ConfigError(f"{str(path)[:80]!r} is no path ({error}).") from None
 
 
 def _explain(error: ValidationError, file: Path | None, words: Words) -> str:

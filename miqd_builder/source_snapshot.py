@@ -56,7 +56,7 @@ def read_source(module: str) -> ModuleSource | None:
     Raises:
         ConfigError: a file can't be read.
     """
-    file = _file(module)
+    file = module_file(module)
     if file is None:
         return None
     package = Path(file).name == "__init__.py"
@@ -79,7 +79,8 @@ def _python_files(folder: Path) -> list[str]:
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
-def _file(module: str) -> str | None:
+def module_file(module: str) -> str | None:
+    """Return the file of a module, of a package its ``__init__.py``; None where it isn't found or isn't made of files."""
     if module == "__main__":
         return getattr(sys.modules["__main__"], "__file__", None)
     spec = _spec(module)

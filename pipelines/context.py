@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import degradations
-from miqd_builder import user_code
+from miqd_builder import consent, user_code
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StaleCodeError, UnreadableImageError
 from miqd_builder.sources import SourceImage, SourceSet, open_source
@@ -179,6 +179,7 @@ def open_context(config: RunConfig) -> Context:
     """
     try:
         for module in config.plugins:
+            consent.check_module(module, "The run")
             degradations.load_plugin(module, user_code.load)
         degradations.load_installed(user_code.load)
         names = tuple(degradations.select(config.degradations))

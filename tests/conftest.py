@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from PIL import Image
 from pipelines.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["MIQD_TRUST"] = tempfile.gettempdir()  # modules and configs that tests write
 SHARED = ROOT.parent / "shared"
 COLOURS = {1: (230, 20, 20), 3: (20, 230, 20), 7: (20, 20, 230)}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from miqd_builder.errors import ConfigError, did_you_mean
+from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 from miqd_builder.registry import Registry
 
 if TYPE_CHECKING:
@@ -57,4 +57,14 @@ def create_network(name: str, outputs: Sequence[Output], **options: Any) -> Qual
         if option not in known:
             expected = f"expected one of {', '.join(known)}." if known else "it has none."
             raise ConfigError(f"Network '{name}' has no option '{option}': {expected}{did_you_mean(option, known)}")
-    return build(tuple(outputs), **options)
+    try:
+        return build(tuple(outputs), **options)
+    except MiqdError:
+        raise
+    except Exception as error:  # values of options come from files, and a constructor stumbles on wrong ones anywhere
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"Network '{name}' can't be built with {_shown(options)} ({reason}).") from error
+
+
+def _shown(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={str(value)[:40]}" for name, value in options.items()) or "these outputs"

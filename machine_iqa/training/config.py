@@ -51,7 +51,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[\w-][\w.-]*$", description="The folder below out.")
+    name: str = Field(pattern=r"^[\w-][\w.-]*$", max_length=100, description="The folder below out.")
     out: Path = Field(Path("runs"), description="Folder for trainings.")
     network: str
     network_options: dict[str, Any] = Field({}, description="Options of the network, such as files of pretrained backbones.")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from miqd_builder import user_code
+from miqd_builder import consent, user_code
 from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 from miqd_builder.labeling.average_precision import ImageAP
 
@@ -139,6 +139,7 @@ def _find(name: str, field: str, known: Mapping[str, Any]) -> Any:
 
 def _own(name: str) -> Any:
     module, _, attribute = name.partition(":")
+    consent.check_module(module, "The recipe")
     try:
         function = getattr(user_code.load(module), attribute)
     except MiqdError:

@@ -49,8 +49,11 @@ def _devkit_labels(path: Path, ids: list[int]) -> dict[str, int]:
         raise ConfigError(
             f"The devkit's list '{path.name}' needs 'meta.mat' beside it, which says what its ids mean: copy it there."
         )
-    synsets = loadmat(meta, squeeze_me=True, struct_as_record=True)["synsets"]
-    wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if int(s["ILSVRC2012_ID"]) <= NUM_CLASSES}
+    try:
+        synsets = loadmat(meta, squeeze_me=True, struct_as_record=True)["synsets"]
+        wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if int(s["ILSVRC2012_ID"]) <= NUM_CLASSES}
+    except Exception as error:  # SciPy raises whatever it stumbles on in a damaged file
+        raise ConfigError(f"'{meta}' is damaged, or not of the devkit ({type(error).__name__}): copy it again.") from error
     index = {wnid: i for i, wnid in enumerate(sorted(wnids.values()))}
     unknown = sorted(set(ids) - set(wnids))
     if unknown:

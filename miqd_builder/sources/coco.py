@@ -30,6 +30,9 @@ from miqd_builder.sources.truth import Annotations
 
 Entry = dict[str, Any]
 
+MAX_SIDE = 2**31
+"""No image is as wide or high."""
+
 
 def open_coco(config: SourceConfig) -> SourceSet:
     """List the images of a COCO annotation file that are in the folder.
@@ -84,9 +87,10 @@ def _listed(config: SourceConfig, entries: Iterable[Entry]) -> tuple[list[tuple[
 
 def _size(entry: Entry) -> tuple[int, int]:
     height, width = entry.get("height"), entry.get("width")
-    if not isinstance(height, int | float) or not isinstance(width, int | float) or not (height >= 1 and width >= 1):
-        raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
-    return int(height), int(width)
+    sides = [int(side) for side in (height, width) if isinstance(side, int | float) and 1 <= side < MAX_SIDE]
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
 
 
 def _annotations(instances: Instances, entry: Entry) -> Annotations | None:

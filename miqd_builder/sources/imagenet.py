@@ -120,7 +120,7 @@ def _best_of_each_class(files: list[NamedFile], config: SourceConfig) -> list[Na
         with config.quality.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         ranked = sorted((-float(row["Quality Score"]), row["Image Name"], row["Category"]) for row in rows)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:  # TypeError: a row that ends early
         raise ConfigError(
             f"Quality file '{config.quality}' is no csv of 'Image Name', 'Category', 'Quality Score' ({error})."
         ) from None

@@ -20,6 +20,9 @@ MAX_PIXELS = 100_000_000
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
+PROGRAMS = frozenset({"EPS"})
+"""Formats of Pillow that are programs: it hands PostScript to Ghostscript, whatever the file's name says."""
+
 
 class _PillowLimit:
     """Takes Pillow's limit of pixels away while an image that is larger, and that the caller allows, is decoded.
@@ -77,14 +80,17 @@ def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArra
             with PILLOW_LIMIT.lifted_for(file.width * file.height):
                 image = ImageOps.exif_transpose(file)
                 image.load()
+            return rgb_of(image, name)
     except UnidentifiedImageError:
         raise UnreadableImageError(f"Image '{name}' is in no format that Pillow reads: convert it to PNG or JPEG.") from None
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
         raise _too_large(f"has {pixels[0] if pixels else 'too many'} pixels", name, max_pixels) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UnreadableImageError(f"Image '{name}' is damaged ({error}): copy it again from its source.") from error
-    return rgb_of(image, name)
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever they stumble on in damaged bytes
+        reason = str(error) or type(error).__name__
+        raise UnreadableImageError(f"Image '{name}' is damaged ({reason}): copy it again from its source.") from error
 
 
 def rgb_of(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -107,7 +113,7 @@ def open_image(data: bytes, max_pixels: int, formats: Sequence[str] = ()) -> Ima
     Args:
         data: a file's content.
         max_pixels: size of the largest image that the caller takes. (Some formats set memory aside for the header alone.)
-        formats: Pillow's names of the formats to try; all where there are none.
+        formats: Pillow's names of the formats to try; all but :data:`PROGRAMS` where there are none.
 
     Raises:
         UnidentifiedImageError: the data are of no such format.
@@ -116,7 +122,7 @@ def open_image(data: bytes, max_pixels: int, formats: Sequence[str] = ()) -> Ima
     with PILLOW_LIMIT.lifted_for(max_pixels / 2):
         for load_plugins in (Image.preinit, Image.init):
             load_plugins()
-            for name in formats or Image.ID:
+            for name in formats or [known for known in Image.ID if known not in PROGRAMS]:
                 file = _open_as(name, data)
                 if file is not None:
                     return file
@@ -128,12 +134,12 @@ def _open_as(name: str, data: bytes) -> ImageFile.ImageFile | None:
     if name not in Image.OPEN:
         return None
     factory, accept = Image.OPEN[name]
-    accepted = not accept or accept(data[:16])
-    if not accepted or isinstance(accepted, str):  # a text says what Pillow lacks for this format
-        return None
     try:
+        accepted = not accept or accept(data[:16])
+        if not accepted or isinstance(accepted, str):  # a text says what Pillow lacks for this format
+            return None
         return factory(io.BytesIO(data), "")
-    except (SyntaxError, IndexError, TypeError, struct.error):
+    except (SyntaxError, IndexError, TypeError, KeyError, struct.error):
         return None
 
 

@@ -179,7 +179,9 @@ class RunFolder:
         with self.access("list", pattern):
             found = self.fs.glob(f"{glob.escape(self.root)}/{pattern}")
         return sorted(
-            str(path)[len(self.root) + 1 :] if self.local else str(path).split(self.root + "/", 1)[1] for path in found
+            str(path)[len(self.root) + 1 :] if self.local else str(path).split(self.root + "/", 1)[1]
+            for path in found
+            if f"{self.root}/" in str(path)
         )
 
     def sizes(self, folder: str = "") -> dict[str, int]:

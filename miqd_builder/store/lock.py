@@ -30,6 +30,7 @@ import psutil
 from miqd_builder.errors import MiqdError, StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.store.stored_json import of_json, parse
 from miqd_builder.tasks import Task
 
 NAME = "run.lock"
@@ -81,7 +82,7 @@ class RunLock:
         self._taken_by: Holder | None = None
 
     def __enter__(self) -> RunLock:
-        if not self._folder.create(NAME, self._holder.encode()):
+        if not self._folder.create(NAME, self._holder.encode()) and not self._is_mine():
             refuse_if_held(self._folder)
             self._folder.write(NAME, self._holder.encode())
             time.sleep(SETTLE_SECONDS)
@@ -97,6 +98,11 @@ class RunLock:
             self._check_holder()
             if self._taken_by is None:
                 self._folder.remove(NAME)
+
+    def _is_mine(self) -> bool:
+        """Whether the lock that is there is this one: a store's answer got lost, and its client library asked again."""
+        there = read_lock(self._folder)
+        return there is not None and there.token == self._holder.token
 
     def check(self) -> None:
         """Make sure that the folder is still this run's.
@@ -124,8 +130,8 @@ class RunLock:
 def read_lock(folder: RunFolder) -> Holder | None:
     """Return who holds the folder, or held it when it died; None without a lock, or with one that can't be read."""
     try:
-        return Holder(**json.loads(folder.read(NAME)))
-    except (FileNotFoundError, ValueError, TypeError):
+        return of_json(Holder, parse(folder.read(NAME)))
+    except (FileNotFoundError, ValueError):
         return None
 
 

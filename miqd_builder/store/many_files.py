@@ -75,4 +75,5 @@ def _remote_identities(fs: fsspec.AbstractFileSystem, root: str) -> dict[str, st
     except FileNotFoundError:
         return {}
     tags = {path: next((str(info[key]) for key in _TAGS if info.get(key)), None) for path, info in infos.items()}
-    return {str(path).split(root.lstrip("/") + "/", 1)[1]: tag for path, tag in tags.items()}
+    inside = root.lstrip("/") + "/"  # a store whose listing failed in part may answer with the folder itself
+    return {str(path).split(inside, 1)[1]: tag for path, tag in tags.items() if inside in str(path)}

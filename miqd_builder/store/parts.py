@@ -14,6 +14,7 @@ from miqd_builder.errors import StoreError
 from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.lineage import Lineage, PartState, compact_json, content_hash, from_json, to_json
+from miqd_builder.tables.schema import KEYS, schema_of
 
 ROW_GROUP_BYTES = 64 * 2**20
 """Row groups are cut at this size in memory, below the 100 MB that viewers of Parquet data sets ask for."""
@@ -110,15 +111,19 @@ def decode_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
     Arrow's own threads take no part: one that lets go of ``data`` while the interpreter ends would abort the process.
 
     Raises:
-        ValueError: the file is damaged, or lacks one of the columns.
+        ValueError: the file is damaged, lacks one of the columns, or has one twice.
     """
     if not is_sealed(data):
         raise ValueError("its bytes are not those that its checksum was made of")
-    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
-        lacking = sorted(set(columns or ()) - set(file.schema_arrow.names))
-        if lacking:
-            raise ValueError(f"it has no column {lacking[0]}")
-        table = file.read(columns=columns, use_threads=False)
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+            names = file.schema_arrow.names
+            lacking = sorted(set(columns or ()) - set(names))
+            if lacking or len(set(names)) < len(names):
+                raise ValueError(f"it has no column {lacking[0]}" if lacking else "it has a column twice")
+            table = file.read(columns=columns, use_threads=False)
+    except (pa.ArrowException, OSError) as error:  # of which not all are ValueErrors
+        raise ValueError(str(error)) from error
     return table.select(columns or table.column_names).replace_schema_metadata(None)
 
 
@@ -160,14 +165,33 @@ def read_part(folder: RunFolder, name: str, columns: list[str] | None = None) ->
     """Return a part's rows.
 
     Raises:
-        StoreError: the part is missing or damaged.
+        StoreError: the part is missing, damaged, or has other columns than its table.
     """
     try:
-        return decode_table(folder.read(name), columns)
+        table = decode_table(folder.read(name), columns)
+        _check_columns(name, table, columns)
+        return table
     except FileNotFoundError:
         raise StoreError(f"Part '{folder.path(name)}' is missing: run the stage that writes it again.") from None
     except (OSError, ValueError) as error:
         raise StoreError(f"Part '{folder.path(name)}' is damaged ({error}): delete it and run again.") from error
+
+
+def _check_columns(name: str, table: pa.Table, wanted: list[str] | None) -> None:
+    """Refuse columns of other types than the table's, and rows without a name: the checksum of a stranger's part fits too."""
+    schema = schema_of(name)
+    if schema is None:
+        return
+    for field in schema:
+        if field.name not in table.column_names:
+            if wanted is None:
+                raise ValueError(f"it has no column {field.name}")
+            continue
+        column = table.column(field.name)
+        if column.type != field.type:
+            raise ValueError(f"its column {field.name} is {column.type}, expected {field.type}")
+        if column.null_count and field.name in KEYS:
+            raise ValueError(f"its column {field.name} lacks {column.null_count} values")
 
 
 def is_done(stamp: PartStamp | None, lineage: Lineage) -> bool:

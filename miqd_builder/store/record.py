@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,12 +18,15 @@ from miqd_builder.store.checksum import BLANK, KEY, is_sealed, seal
 from miqd_builder.store.environment import machine, package_versions
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.store.stored_json import of_json, parse
 from miqd_builder.tasks import Task
 
 NAME = "run.json"
 LAYOUT = 3
 """Version of the run folder. 1 had the candidates' PSNRs in the footers of ``variants``, and commands as words in a string; 1
 and 2 had SSIM and MS-SSIM as columns of ``variants``, where a run asked for them."""
+
+_NOT_IN_NAMES = re.compile(r"[\x00-\x1f/\\]")
 
 
 @dataclass(frozen=True)
@@ -99,19 +103,28 @@ class RunRecord:
             return None
         data = folder.read(NAME)
         try:
-            content = json.loads(data)
+            content = parse(data)
             if content.pop(KEY, None) is not None and not is_sealed(data):
                 raise ValueError("its bytes are not those that its checksum was made of")
             version = content["schema_version"]
-            if version not in range(1, LAYOUT + 1):
+            if not isinstance(version, int) or version not in range(1, LAYOUT + 1):
                 raise StoreError(
                     f"'{folder.path(NAME)}' has schema version {version}, this code writes {LAYOUT}: use another --out, or "
                     "the version that wrote it."
                 )
-            commands = _commands_of_layout_1(content) if version == 1 else _commands(content["commands"])
-            return cls(**{**content, "commands": commands})
-        except (ValueError, TypeError, KeyError) as error:
+            if version == 1:
+                content["commands"] = _commands_of_layout_1(content)
+            record = of_json(cls, content)
+            record._check_names()
+            return record
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"'{folder.path(NAME)}' is damaged ({error}): restore it or use another --out.") from error
+
+    def _check_names(self) -> None:
+        """Refuse names that would lead out of the run folder: they become parts of paths."""
+        for name in (*self.degradations, *(source_id for part in self.parts for source_id in part)):
+            if not name or name.startswith(".") or _NOT_IN_NAMES.search(name):
+                raise ValueError(f"{name!r} is no name of an image or a degradation")
 
     @classmethod
     def for_run(cls, folder: RunFolder, config: RunConfig, degradations: Sequence[str]) -> RunRecord:
@@ -178,12 +191,11 @@ def config_hash(config: RunConfig) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
 
 
-def _commands(content: list[dict[str, Any]]) -> list[CommandRecord]:
-    return [CommandRecord(**command) for command in content]
-
-
-def _commands_of_layout_1(content: dict[str, Any]) -> list[CommandRecord]:
+def _commands_of_layout_1(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Take the commands out of a record whose keys were words such as "label det"."""
     configs, hashes = content.pop("stages"), content.pop("hashes", {})
     keys = {words: CommandKey.of_words(words) for words in configs}
-    return [CommandRecord(key.command, key.task, configs[words], hashes.get(words, {})) for words, key in keys.items()]
+    return [
+        {"command": key.command, "task": key.task, "config": configs[words], "hashes": hashes.get(words, {})}
+        for words, key in keys.items()
+    ]

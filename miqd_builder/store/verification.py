@@ -18,15 +18,11 @@ from miqd_builder.store.parts import Footer, decode_table, read_footer, read_par
 from miqd_builder.store.record import NAME, RunRecord
 from miqd_builder.tables.lineage import LabelsLineage, Lineage, PartState, RenderedLineage, ScoresLineage, hashed_json
 from miqd_builder.tables.schema import (
-    CANDIDATES,
     CODED_VARIANTS,
-    LABELS,
-    MEASURES,
     QUARANTINE,
-    RESPONSES,
-    SCORES,
-    VARIANTS,
+    image_path,
     part_name,
+    schema_of,
     table_path,
 )
 
@@ -101,7 +97,7 @@ def _part_problem(folder: RunFolder, record: RunRecord, name: str) -> str | None
     if lineage is None or footer.content_hash != hashed_json(json.loads(footer.lineage_json)):
         return f"has a content hash that is not that of its lineage: {AGAIN}"
     table = decode_table(data)
-    expected = _schema(name, table.column_names)
+    expected = _expected(name, table.column_names)
     if not table.schema.equals(expected):
         return f"has the columns {table.column_names}, expected {expected.names}: it is of another version"
     return _rows_problem(record, name, footer, table) or _origin_problem(folder, name, lineage)
@@ -153,17 +149,13 @@ def _number(part: str) -> int:
     return int(found[1])
 
 
-def _schema(name: str, columns: list[str]) -> pa.Schema:
-    table, *rest = name.split("/")
-    if table == "candidates":
-        return CANDIDATES
-    if table == "variants":
-        earlier = [pa.field(name, pa.float64()) for name in ("ssim", "ms_ssim") if name in columns]
-        return pa.schema([*(CODED_VARIANTS if "bytes" in columns else VARIANTS), *earlier])
-    if table == "measures":
-        return MEASURES
-    task = rest[0].removeprefix("task=")
-    return {"responses": RESPONSES, "scores": SCORES, "labels": LABELS}[table][task]
+def _expected(name: str, columns: list[str]) -> pa.Schema:
+    schema = schema_of(name)
+    assert schema is not None
+    if not name.startswith("variants/"):
+        return schema
+    earlier = (pa.field(name, pa.float64()) for name in ("ssim", "ms_ssim") if name in columns)
+    return pa.schema([*(CODED_VARIANTS if "bytes" in columns else schema), *earlier])
 
 
 def _mask_problem(data: bytes) -> str | None:
@@ -177,11 +169,12 @@ def _mask_problem(data: bytes) -> str | None:
 
 def _images(folder: RunFolder, variants: str) -> Iterator[Checked]:
     try:
-        rows = read_part(folder, variants, ["file_name", "pixel_sha256"]).to_pylist()
+        rows = read_part(folder, variants, ["source_id", "degradation", "pixel_sha256"]).to_pylist()
     except MiqdError:
         return
     for row in rows:
-        name = f"images/{row['file_name']}"
+        # Not its column file_name: a folder that comes from elsewhere could name any file with it.
+        name = f"images/{image_path(row['source_id'], row['degradation'])}"
         try:
             data = folder.read(name)
             same = hashlib.sha256(decode_png(data).tobytes()).hexdigest() == row["pixel_sha256"]

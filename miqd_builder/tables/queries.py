@@ -9,7 +9,7 @@ import pyarrow as pa
 from miqd_builder.errors import ConfigError, StoreError, did_you_mean
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
-from miqd_builder.tasks import check_task
+from miqd_builder.tasks import TASKS, check_task
 
 TABLES_BY_TASK = {"labels": False, "scores": True, "responses": True}
 """Tables with a folder for each task, and whether there is one for each model in it."""
@@ -24,14 +24,14 @@ def labelled_tasks(folder: RunFolder) -> list[str]:
 
 
 def tasks_with(folder: RunFolder, table: str) -> list[str]:
-    """Return the tasks that have parts of a table, sorted.
+    """Return the tasks that have parts of a table, sorted; folders of other names don't count.
 
     Args:
         folder: the run folder.
         table: labels, scores or responses.
     """
     pattern = f"{table}/*/*/*.parquet" if TABLES_BY_TASK[table] else f"{table}/*/*.parquet"
-    return sorted({name.split("/")[1].removeprefix("task=") for name in folder.list(pattern)})
+    return sorted({name.split("/")[1].removeprefix("task=") for name in folder.list(pattern)} & set(TASKS))
 
 
 def models_with(folder: RunFolder, table: str, task: str) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import degradations
-from miqd_builder import user_code
+from miqd_builder import consent, user_code
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError, StoreError, UnreadableImageError
 from miqd_builder.roi.stored import mask_path, source_mask
@@ -161,6 +161,7 @@ class RunImages:
                 configs.append(config)
         try:
             for module in dict.fromkeys(module for config in configs for module in config.plugins):
+                consent.check_module(module, f"Run folder '{self._folder.url}'")
                 degradations.load_plugin(module, user_code.load)
             degradations.load_installed(user_code.load)
         except degradations.PluginError as error:

@@ -9,6 +9,9 @@ from miqd_builder.errors import ConfigError
 ORIGINAL = "original"
 """Value of ``degradation`` in the rows of the clean source image."""
 
+KEYS = frozenset({"source_id", "degradation", "distortion"})
+"""Columns that name what a row is of: every row has them, but for a distortion of the original."""
+
 _IDENTITY = [
     ("source_id", pa.string()),
     ("degradation", pa.string()),
@@ -144,3 +147,16 @@ def table_path(table: str, part: int, *, task: str | None = None, model: str | N
 def image_path(source_id: str, degradation: str) -> str:
     """Return the path of a degraded image inside ``images/``."""
     return f"{source_id}/{source_id}_{degradation}.png"
+
+
+def schema_of(name: str) -> pa.Schema | None:
+    """Return the columns of a part by its path in the run folder; None for what is no part of a table.
+
+    Examples:
+        >>> schema_of("candidates/part-00000.parquet").names
+        ['source_id', 'distortion', 'candidate', 'psnr']
+    """
+    table, *rest = name.split("/")
+    alone = {"candidates": CANDIDATES, "variants": VARIANTS, "measures": MEASURES}
+    by_task: dict[str, dict[str, pa.Schema]] = {"responses": RESPONSES, "scores": SCORES, "labels": LABELS}
+    return alone.get(table) or by_task.get(table, {}).get(rest[0].removeprefix("task=") if rest else "")

@@ -6,6 +6,7 @@ import glob
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from miqd_builder.errors import StoreError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import TABLES_BY_TASK, tasks_with
 
@@ -22,8 +23,24 @@ def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
     The view of measures has the column ``measure`` in front. Views of tables by task have the columns ``task`` and, where there
     is one, ``model`` in front; a column that only some tasks have is null for the others. Parts are read when a query needs
     them, and new ones are found. Checksums are not looked at.
+
+    Raises:
+        StoreError: a part is so damaged that its columns can't be read.
     """
+    import duckdb
+
     database = open_database(folder)
+    try:
+        _create_views(database, folder)
+    except duckdb.Error as error:
+        database.close()
+        raise StoreError(
+            f"A part of '{folder.url}' can't be read ({' '.join(str(error).split())[:200]}): 'miqd verify' names it."
+        ) from error
+    return database
+
+
+def _create_views(database: duckdb.DuckDBPyConnection, folder: RunFolder) -> None:
     for table in ("candidates", "variants"):
         if folder.list(f"{table}/*.parquet"):
             database.execute(
@@ -36,7 +53,6 @@ def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
         selects = [_of_task(folder, table, task, models) for task in tasks_with(folder, table)]
         if selects:
             database.execute(f"create view {table} as {' union all by name '.join(selects)}")
-    return database
 
 
 def open_database(folder: RunFolder) -> duckdb.DuckDBPyConnection:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from miqd_builder import consent
 from miqd_builder.errors import StaleCodeError
 from miqd_builder.user_code import source_sha256
 from miqd_builder.zoo.adapters.mm_config import DISTRIBUTIONS, find_config, own_imports, read_config
@@ -26,8 +27,10 @@ def entry_hash(entry: ModelEntry) -> str:
     of a back end that another package adds, and :data:`ADAPTER_VERSION`. Places of files on disk don't count.
 
     Raises:
-        ConfigError: a file that has to be read for this is missing or can't be read.
+        ConfigError: a file that has to be read for this is missing or can't be read, or is code that nobody trusts.
     """
+    if entry.target:
+        consent.check_module(entry.target.partition(":")[0], f"Model {entry.name!r}")
     facts: dict[str, Any] = {
         "adapter_version": ADAPTER_VERSION,
         "task": entry.task,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import degradations
+from miqd_builder import consent
 from miqd_builder.config import RunConfig
 from miqd_builder.errors import ConfigError
 from miqd_builder.formats import importing
@@ -140,6 +141,7 @@ def import_labels(
     reader_of(chosen)
     try:
         for module in plugins:
+            consent.check_module(module, "The import")
             degradations.load_plugin(module)
     except degradations.PluginError as error:
         raise ConfigError(str(error)) from None

@@ -18,9 +18,12 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
+from typing_extensions import TypedDict
+
 from miqd_builder.errors import MiqdError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
+from miqd_builder.store.stored_json import of_json, parse
 from miqd_builder.tasks import Task
 from pipelines.stages.items import PartItem
 
@@ -28,8 +31,17 @@ FOLDER = "progress"
 SECONDS_BETWEEN_BEATS = 5.0
 STALE_AFTER_SECONDS = 60.0
 
-Running = dict[str, Any]
-"""A work item in flight: its ``part`` and its ``models``."""
+
+class Running(TypedDict):
+    """A work item in flight.
+
+    Attributes:
+        part: its number.
+        models: whose work it is.
+    """
+
+    part: int
+    models: list[str]
 
 
 @dataclass
@@ -167,11 +179,11 @@ def read_progress(folder: RunFolder) -> dict[CommandKey, RunProgress]:
     found: dict[CommandKey, RunProgress] = {}
     for name in folder.list(f"{FOLDER}/*.json"):
         with contextlib.suppress(ValueError, TypeError, KeyError, FileNotFoundError):
-            content = json.loads(folder.read(name))
+            content = parse(folder.read(name))
             if "task" not in content:
                 # Layout 1 has one text for both, such as "label det".
                 content |= asdict(CommandKey.of_words(content["command"]))
-            progress = RunProgress(**content)
+            progress = of_json(RunProgress, content)
             found[progress.key] = progress
     return found
 

@@ -20,7 +20,7 @@ from miqd_builder.formats.registry import format_of, writer_of
 from miqd_builder.sources import SourceImage
 from miqd_builder.sources.base import some
 from miqd_builder.sources.png import decode_png, encode_png
-from miqd_builder.store.folder import TEMPORARY, RunFolder
+from miqd_builder.store.folder import IMAGES, TEMPORARY, RunFolder
 from miqd_builder.store.parts import read_footer, read_part
 from miqd_builder.tables.lineage import LabelsLineage
 from miqd_builder.tables.schema import image_path, table_path
@@ -135,8 +135,7 @@ class _Images:
         targets = {name: self._to / self._places.degraded(self._task, source.source_id, name) for name in names}
         if self._linked:
             for name, target in targets.items():
-                stored = Path(self._context.folder.path(f"images/{image_path(source.source_id, name)}"))
-                new = link_or_copy(stored, target)
+                new = link_or_copy(self._stored(image_path(source.source_id, name)), target)
                 result.computed, result.reused = result.computed + new, result.reused + (not new)
                 report(1)
             return
@@ -148,6 +147,14 @@ class _Images:
                 RunFolder(str(targets[name].parent)).write(targets[name].name, encode_png(pixels), flush=False)
             result.computed += len(batch)
             report(len(batch))
+
+    def _stored(self, name: str) -> Path:
+        """Path of a stored image; a link that leads out of the folder of images would publish whatever it names."""
+        images = Path(self._context.folder.path(IMAGES))
+        stored = images / name
+        if not stored.resolve().is_relative_to(images.resolve()):
+            raise StoreError(f"Stored image '{stored}' is a link that leads out of '{images}': put the image itself there.")
+        return stored
 
     @staticmethod
     def _is_right(target: Path, sha256: str) -> bool:

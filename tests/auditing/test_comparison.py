@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import miqd_builder as mb
 from miqd_builder.auditing.comparison import MEASURES, compare
 from miqd_builder.store.folder import RunFolder
 from tests.auditing.conftest import write_labels
@@ -95,3 +96,10 @@ def test_nothing_to_compare_is_one_line(
     write_labels(tmp_path / "b", task_b, 2, names_b)
     result = miqd("compare", tmp_path / "a", tmp_path / "b", *options)
     assert result.code == 1 and message in result.err and result.err.count("\n") == 1
+
+
+def test_a_report_without_images_that_are_degraded_as_a_whole(tmp_path: Path) -> None:
+    write_labels(tmp_path, "det", 3, ["fog_fg_stronger_fg5_bg1", "fog_bg_stronger_fg1_bg5"])
+    audited = mb.audit(tmp_path)
+    assert audited.tasks["det"].severities == []
+    assert "No image is degraded as a whole." in Path(audited.report).read_text()

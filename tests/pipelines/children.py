@@ -23,14 +23,14 @@ _context.set_forkserver_preload(["torch", "distributed", "pipelines.cli.main", "
 @contextmanager
 def miqd_process(log: Path, *arguments: object) -> Iterator[BaseProcess]:
     """Run a command in a process group of its own; what it prints is appended to a file."""
-    with _child(_miqd, str(log), [str(a) for a in arguments]) as process:
+    with child(run_miqd, str(log), [str(a) for a in arguments]) as process:
         yield process
 
 
 @contextmanager
 def scheduler_process(address_file: Path) -> Iterator[BaseProcess]:
     """Run a Dask scheduler, which writes its address into a file."""
-    with _child(_scheduler, str(address_file)) as process:
+    with child(run_scheduler, str(address_file)) as process:
         wait_for(lambda: address_file.exists() and address_file.read_text(), "the scheduler never started")
         yield process
 
@@ -38,7 +38,7 @@ def scheduler_process(address_file: Path) -> Iterator[BaseProcess]:
 @contextmanager
 def worker_process(address: str) -> Iterator[BaseProcess]:
     """Run a Dask worker with one thread."""
-    with _child(_worker, address) as process:
+    with child(run_worker, address) as process:
         yield process
 
 
@@ -60,7 +60,8 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _child(target: Callable[..., None], *arguments: Any) -> Iterator[BaseProcess]:
+def child(target: Callable[..., None], *arguments: Any) -> Iterator[BaseProcess]:
+    """Run a function in a process group of its own, which is killed at the end."""
     process = _context.Process(target=_in_group, args=(target, *arguments))
     process.start()
     try:
@@ -77,7 +78,8 @@ def _in_group(target: Callable[..., None], *arguments: Any) -> None:
     target(*arguments)
 
 
-def _miqd(log: str, arguments: list[str]) -> None:
+def run_miqd(log: str, arguments: list[str]) -> None:
+    """Run a command, printing into a file."""
     from pipelines.cli import main as cli
 
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -87,18 +89,20 @@ def _miqd(log: str, arguments: list[str]) -> None:
     cli.main()
 
 
-def _scheduler(address_file: str) -> None:
+def run_scheduler(address_file: str, host: str = "127.0.0.1") -> None:
+    """Serve as a Dask scheduler, which writes its address into a file."""
     from distributed import Scheduler
 
     async def serve() -> None:
-        async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+        async with Scheduler(host=host, port=0, dashboard=False) as scheduler:
             Path(address_file).write_text(scheduler.address)
             await scheduler.finished()
 
     asyncio.run(serve())
 
 
-def _worker(address: str) -> None:
+def run_worker(address: str) -> None:
+    """Serve as a Dask worker with one thread."""
     from distributed import Worker
 
     async def serve() -> None:

@@ -69,3 +69,18 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("not a folder")
     with pytest.raises(StoreError, match="Can't write"):
         RunFolder(str(tmp_path / "run")).write("run.json", b"{}")
+
+
+def test_a_listing_that_answers_with_the_folder_itself_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder("memory://bucket/run")
+    folder.write("variants/part-00000.parquet", b"x")
+    try:
+        assert list(folder.identities("variants")) == ["variants/part-00000.parquet"]
+        root = folder.path("variants")
+        monkeypatch.setattr(type(folder.fs), "find", lambda *_, **__: {root: {"name": root, "type": "file", "ETag": "1"}})
+        monkeypatch.setattr(type(folder.fs), "glob", lambda *_, **__: [folder.root, f"{folder.root}/run.json"])
+        assert folder.identities("variants") == {}
+        assert folder.list("*") == ["run.json"]
+    finally:
+        monkeypatch.undo()
+        folder.fs.rm("/bucket", recursive=True)

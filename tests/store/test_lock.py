@@ -147,3 +147,17 @@ def test_lock_is_renewed_until_somebody_else_has_it(folder: RunFolder, monkeypat
                 time.sleep(0.01)
     there = read_lock(folder)
     assert there is not None and asdict(there) == asdict(thief), "the new holder's lock is left alone"
+
+
+def test_a_lock_whose_answer_got_lost_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store made the lock, but its answer broke off: the client library asks again and hears that it is there."""
+    create = RunFolder.create
+
+    def twice(folder: RunFolder, name: str, data: bytes) -> bool:
+        create(folder, name, data)
+        return create(folder, name, data)
+
+    monkeypatch.setattr(RunFolder, "create", twice)
+    with RunLock(RunFolder(str(tmp_path)), CommandKey("label", "det")):
+        assert (tmp_path / "run.lock").exists()
+    assert not (tmp_path / "run.lock").exists()

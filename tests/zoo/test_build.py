@@ -60,7 +60,10 @@ def one_line(error: pytest.ExceptionInfo[ConfigError]) -> bool:
         ),
         (entry("mmseg", "seg", config="vpd/vpd_sd_4xb8-25k_nyu-480x480.py"), "mmseg can't build|is no semantic segmenter's"),
         (entry("python", "cls", target="absent_package:build"), "target module 'absent_package' can't be imported"),
-        (entry("python", "cls", target="json:lods"), r"'json' has no function 'lods'\. Did you mean 'loads'"),
+        (
+            entry("python", "cls", target="tests.toy_models:blob"),
+            r"'tests.toy_models' has no function 'blob'\. Did you mean 'blobs'",
+        ),
     ],
 )
 def test_entries_that_cannot_be_built(broken: ModelEntry, message: str) -> None:

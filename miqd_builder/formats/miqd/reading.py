@@ -67,11 +67,13 @@ def _read_csv(path: Path) -> pa.Table:
 
     names = csv.ConvertOptions(column_types={"dist_images": pa.string(), "filename": pa.string()})
     try:
+        data = path.read_bytes()
+        data.decode()
         # One thread: errors then say which row.
-        return csv.read_csv(path, csv.ReadOptions(use_threads=False), convert_options=names)
+        return csv.read_csv(pa.BufferReader(data), csv.ReadOptions(use_threads=False), convert_options=names)
     except FileNotFoundError:
         raise ConfigError(f"Label file '{path}' is missing: it belongs to the others of its source.") from None
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ConfigError(f"Label file '{path}' can't be read: {' '.join(str(error).split())}.") from None
 
 

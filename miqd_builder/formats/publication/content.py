@@ -16,7 +16,7 @@ from miqd_builder.errors import ConfigError, StoreError
 from miqd_builder.formats.publication.licences import PhotoLicence, photo_licences
 from miqd_builder.roi.stored import decode_mask, encode_mask, mask_path
 from miqd_builder.sources import SourceImage, open_source
-from miqd_builder.sources.images import encode_png
+from miqd_builder.sources.png import encode_png
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.parts import read_part
 from miqd_builder.store.record import RunRecord

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from miqd_builder import user_code
+from miqd_builder import consent, user_code
 from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
+from miqd_builder.zoo.adapters.mm_options import check_options
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.mmcv_ops import install as install_operators
 
@@ -85,15 +86,21 @@ def find_config(entry: ModelEntry) -> Path:
 def read_config(entry: ModelEntry) -> Config:
     """Return the entry's config with its ``cfg_options`` merged in.
 
-    A ``.py`` config is a program and runs as one, as everywhere in OpenMMLab: trust it like code.
+    A config of the user's runs as a program, as everywhere in OpenMMLab, so it needs consent (:mod:`miqd_builder.consent`).
+    Beside a config that the package ships, the zoo entry's options may not name what would run either
+    (:mod:`miqd_builder.zoo.adapters.mm_options`).
 
     Raises:
-        ConfigError: it is missing or can't be read, or an option doesn't fit it.
+        ConfigError: it is missing, can't be read or is code that nobody trusts, or an option doesn't fit it.
         StaleCodeError: a module of its ``custom_imports`` has changed under this process.
     """
     from mmengine.config import Config
 
     path = find_config(entry)
+    if entry.config_file is not None:
+        consent.check_file(path, f"Model {entry.name!r} has a config of its own")
+    else:
+        check_options(entry)
     try:
         config = Config.fromfile(path, import_custom_modules=False)
         _import_custom_modules(config)
@@ -121,6 +128,7 @@ def _import_custom_modules(config: Config) -> None:
     if config.get("custom_imports"):
         install_operators()  # OpenMMLab's own modules import them, and modules of the user import those
     for module in own_imports(config):
+        consent.check_module(module, "The config's custom_imports")
         with contextlib.suppress(ImportError):  # the config says whether that matters, below
             user_code.load(module, anew=False)
     if config.get("custom_imports"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from miqd_builder import user_code
+from miqd_builder import consent, user_code
 from miqd_builder.errors import ConfigError, did_you_mean
 from miqd_builder.responses import Classification, Detections, Response, Segmentation
 from miqd_builder.zoo.adapters.base import Adapter, BuildOptions, RGBImage
@@ -29,7 +29,7 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
     has been verified by then.
 
     Raises:
-        ConfigError: the target doesn't exist, or returns something else.
+        ConfigError: the target doesn't exist, returns something else, or is code that nobody trusts.
         StaleCodeError: the process has other code of it in memory, which can't be dropped.
     """
     factory = _find(entry)
@@ -46,6 +46,7 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
 
 def _find(entry: ModelEntry) -> Callable[..., Adapter]:
     module_name, _, name = str(entry.target).partition(":")
+    consent.check_module(module_name, f"Model {entry.name!r}")
     try:
         module = user_code.load(module_name)
     except ImportError as error:

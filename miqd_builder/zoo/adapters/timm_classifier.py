@@ -19,6 +19,9 @@ from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.weights.checkpoint import StateDict
 from miqd_builder.zoo.weights.loading import load_weights
 
+_OF_WEIGHTS = frozenset({"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})
+"""Arguments with which timm would load weights itself: files whose hash nobody checks."""
+
 
 def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
     """Build the timm model ``entry.arch`` (``name`` or ``name.tag``) with its own preprocessing or the entry's.
@@ -38,6 +41,8 @@ def build(entry: ModelEntry, options: BuildOptions) -> Adapter:
             f"Model {entry.name!r}: timm has no weights {entry.arch!r}.{did_you_mean(entry.arch, tagged)} "
             f"Of {name} it knows: {', '.join(tagged[:8]) or 'none'}."
         )
+    if given := sorted(_OF_WEIGHTS & set(entry.arch_kwargs)):
+        raise ConfigError(f"Model {entry.name!r}: arch_kwargs may not hold {given[0]!r}: name the weights under checkpoint.")
     try:
         model: Any = timm.create_model(entry.arch, pretrained=False, **entry.arch_kwargs)
     except (TypeError, RuntimeError, ValueError, AssertionError) as error:

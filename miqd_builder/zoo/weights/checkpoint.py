@@ -36,7 +36,7 @@ def read_state_dict(file: Path) -> StateDict:
             payload = torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise ConfigError(_refusal(file, str(error))) from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
+    except Exception as error:  # torch's reader stumbles on damaged files in any way: struct.error, TypeError, MemoryError ...
         if "TorchScript" in str(error):
             raise ConfigError(f"Checkpoint {file} is refused: it is a TorchScript program. {_CONVERSION}") from error
         raise ConfigError(f"Checkpoint {file} is damaged: {_one_line(error)}") from error
@@ -49,7 +49,7 @@ def _read_safetensors(file: Path) -> StateDict:
 
     try:
         return load_file(file)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise ConfigError(f"Checkpoint {file} is damaged: {_one_line(error)}") from error
 
 
