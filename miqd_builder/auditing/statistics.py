@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from miqd_builder.store.folder import RunFolder
-from miqd_builder.tables.queries import joined, part_names, read_parts
+from miqd_builder.tables.queries import part_names
 from miqd_builder.tables.schema import ORIGINAL
 from miqd_builder.tables.views import files_sql, open_database
 
@@ -77,9 +78,7 @@ def point_statistics(folder: RunFolder, task: str) -> dict[str, float]:
     Standard deviations of accuracy, consistency and composite over the degraded images, the correlation of the first two,
     and Spearman's rank correlation of PSNR with the composite. NaN where there is no accuracy.
     """
-    names = ("accuracy_weighted", "consistency_weighted", "composite", "psnr")
-    labels = joined(read_parts(folder, part_names(folder, "labels", task=task), names))
-    columns = {name: labels[name].to_numpy() for name in names}
+    columns = _columns(folder, task, ("accuracy_weighted", "consistency_weighted", "composite", "psnr"))
     known = np.isfinite(columns["composite"]) & np.isfinite(columns["consistency_weighted"])
     accuracy, consistency, composite, psnr = (values[known] for values in columns.values())
     if not known.any():
@@ -106,6 +105,14 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     from scipy.stats import rankdata
 
     return pearson(rankdata(a), rankdata(b))
+
+
+def _columns(folder: RunFolder, task: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of all labels in the order of the parts, float64 with NaN for null."""
+    labels = files_sql(folder, part_names(folder, "labels", task=task))
+    with open_database(folder) as database:
+        found: dict[str, Any] = database.execute(f"select {', '.join(names)} from {labels}").fetchnumpy()
+    return {name: np.ma.filled(column.astype(np.float64), np.nan) for name, column in found.items()}
 
 
 def _query(folder: RunFolder, task: str, sql: str) -> Rows:
