@@ -54,10 +54,13 @@ def _folders(names: list[str]) -> dict[int, str]:
 
 def _imagenet(labels: Iterable[tuple[str | None, int]]) -> dict[int, str]:
     """Names of ImageNet's 1000 classes, if every label is the index of its WordNet id; else none."""
-    from timm.data.imagenet_info import ImageNetInfo
+    known = list(labels)
+    if not known or any(wnid is None for wnid, _ in known):
+        return {}
+    from timm.data.imagenet_info import ImageNetInfo  # torch comes with it
 
-    wnids, known = _wnids(), list(labels)
-    if not known or any(wnid is None or wnids.get(wnid) != index for wnid, index in known):
+    wnids = _wnids()
+    if any(wnids.get(str(wnid)) != index for wnid, index in known):
         return {}
     info = ImageNetInfo("imagenet-1k")
     return {index: str(info.index_to_description(index)).split(",")[0] for index in wnids.values()}
