@@ -87,10 +87,10 @@ def _listed(config: SourceConfig, entries: Iterable[Entry]) -> tuple[list[tuple[
 
 def _size(entry: Entry) -> tuple[int, int]:
     height, width = entry.get("height"), entry.get("width")
-    numbers = isinstance(height, int | float) and isinstance(width, int | float)
-    if not numbers or not (1 <= height < MAX_SIDE and 1 <= width < MAX_SIDE):
+    numbers = [side for side in (height, width) if isinstance(side, int | float) and 1 <= side < MAX_SIDE]
+    if len(numbers) < 2:
         raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
-    return int(height), int(width)
+    return int(numbers[0]), int(numbers[1])
 
 
 def _annotations(instances: Instances, entry: Entry) -> Annotations | None:
