@@ -87,10 +87,10 @@ def _listed(config: SourceConfig, entries: Iterable[Entry]) -> tuple[list[tuple[
 
 def _size(entry: Entry) -> tuple[int, int]:
     height, width = entry.get("height"), entry.get("width")
-    sides = [int(side) for side in (height, width) if isinstance(side, int | float) and 1 <= side < MAX_SIDE]
-    if len(sides) == 2:
-        return sides[0], sides[1]
-    raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
+    numbers = [side for side in (height, width) if isinstance(side, int | float) and 1 <= side < MAX_SIDE]
+    if len(numbers) < 2:
+        raise ConfigError(f"Image '{entry['file_name']}' has the size {width}x{height} in source.annotations: correct it.")
+    return int(numbers[0]), int(numbers[1])
 
 
 def _annotations(instances: Instances, entry: Entry) -> Annotations | None:

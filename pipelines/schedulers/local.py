@@ -38,6 +38,8 @@ SECONDS_TO_RESTART = 10.0
 
 _SETTINGS: dict[str, Any] = {
     **{f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in WORKER_ENVIRONMENT.items()},
+    # Workers keep what Dask's profiler sampled for an hour: 100 MB each in 15 minutes.
+    "distributed.worker.profile.enabled": False,
     # A terminal sends Ctrl-C to the workers too, which the client ends.
     "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
     # Our scheduler counts the deaths itself, to find out which item causes them.

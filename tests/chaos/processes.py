@@ -29,6 +29,7 @@ class Before:
         memory: bytes by which its address space may grow; None for no limit.
         namespace: network namespace.
         delay: seconds before it begins.
+        dask: settings of Dask.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -36,11 +37,16 @@ class Before:
     memory: int | None = None
     namespace: str | None = None
     delay: float = 0.0
+    dask: Mapping[str, Any] = field(default_factory=dict)
 
     def apply(self) -> None:
         """Do it to this process."""
         os.environ.update(self.environment)
         time.sleep(self.delay)
+        if self.dask:
+            import dask
+
+            dask.config.set(self.dask)
         if self.namespace is not None:
             enter_namespace(self.namespace)
         if self.clock is not None:

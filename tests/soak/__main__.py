@@ -22,6 +22,8 @@ from tests.soak.sampling import Sample, growth, sample
 COPIES = 1500
 """Of each of the demo's eight scenes: more than can be done in an hour."""
 SECONDS_BETWEEN = 5.0
+_AS_DOCUMENTED = processes.Before(dask={"distributed.worker.profile.enabled": False})
+"""Workers as docs/cluster.md starts them."""
 
 
 def main() -> int:
@@ -66,7 +68,7 @@ def _run(folder: Path, seconds: float, log: Path | None) -> tuple[list[Sample], 
     with ExitStack() as stack:
         scheduler = stack.enter_context(processes.scheduler(address))
         place = address.read_text()
-        workers = [stack.enter_context(processes.worker(place)) for _ in range(2)]
+        workers = [stack.enter_context(processes.worker(place, _AS_DOCUMENTED)) for _ in range(2)]
         client = stack.enter_context(processes.miqd(folder / "client.txt", *command, "--scheduler", place))
         roles = {"client": client, "scheduler": scheduler, "worker 1": workers[0], "worker 2": workers[1]}
         pids = {role: process.pid or 0 for role, process in roles.items()}

@@ -86,5 +86,6 @@ def growth(seconds: Sequence[float], values: Sequence[float], *, warm_up: float,
     x = np.array([times[kept][bins == group].mean() for group in groups]) / 3600
     y = np.array([numbers[kept][bins == group].mean() for group in groups])
     line = stats.linregress(x, y)
-    half = float(stats.t.ppf(0.975, len(groups) - 2) * line.stderr)
+    constant = bool(np.ptp(y) == 0)  # then the line has no error, and SciPy none to tell
+    half = 0.0 if constant else float(stats.t.ppf(0.975, len(groups) - 2) * line.stderr)
     return Growth(float(y.mean()), float(line.slope), float(line.slope) - half, float(line.slope) + half, len(groups))

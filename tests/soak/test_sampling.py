@@ -33,6 +33,11 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.92 <= hits <= 0.98
 
 
+def test_what_never_changes_has_no_slope() -> None:
+    found = growth(range(0, 600, 5), [7.0] * 120, warm_up=0)
+    assert found is not None and (found.slope, found.low, found.high) == (0, 0, 0)
+
+
 def test_too_few_minutes_have_no_slope() -> None:
     assert growth([0, 60, 120], [1, 2, 3], warm_up=0) is None
 
