@@ -1,8 +1,8 @@
 """Consent to code: zoo files, run files, recipes and run folders may name modules and configs, which run when they are used.
 
-Whoever gives away a data set with a zoo file can lay a module beside it. So a module that is named in a file runs without more
-ado only if somebody installed it, or if it is part of this project. Any other code runs if it lies in one of the folders that
-``MIQD_TRUST`` lists, and nothing that is read can set that variable.
+Whoever gives away a data set with a zoo file can lay a module beside it. So code in a folder that bears the marks of a data set
+or of a run runs only if the folder is one of those that ``MIQD_TRUST`` lists. Where that variable is set, be it empty, the same
+holds for all code that is neither installed nor part of this project. Nothing that is read can set the variable.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from miqd_builder.errors import ConfigError
 
 VARIABLE = "MIQD_TRUST"
 """Environment variable: folders whose code may run, separated as those of ``PATH``."""
+MARKS = ("croissant.json", "dataset_infos.json", "recipe/manifest.json", "run.json")
+"""What data sets and run folders hold; beside these, a ``README.md`` that begins like the card of a data set or a model."""
 
 _ROOT = Path(__file__).resolve().parents[1]
 _OURS = ("degradations", "miqd_builder", "machine_iqa", "pipelines", "model_zoo_configs", "benchmarks", "tests")
@@ -34,7 +36,7 @@ def check_module(module: str, named_by: str) -> None:
         named_by: what names it, for the message: ``Model 'x'``.
 
     Raises:
-        ConfigError: it is part of Python itself, or lies in a folder that nobody trusts; names the remedy.
+        ConfigError: it is part of Python itself, or needs a consent that nobody gave; names the remedy.
     """
     from miqd_builder.source_snapshot import module_file
 
@@ -56,14 +58,46 @@ def check_file(file: Path, named_by: str) -> None:
         named_by: what names it, for the message: ``Model 'x' has a config of its own``.
 
     Raises:
-        ConfigError: it lies in a folder that nobody trusts; names the remedy.
+        ConfigError: it needs a consent that nobody gave; names the remedy.
     """
     place = file.resolve()
-    if not any(place.is_relative_to(folder) for folder in (*PROJECT, *_site_folders(), *trusted_folders())):
-        raise ConfigError(
-            f"{named_by}: '{place}' is code that is not installed and came from somewhere. Read it; if you trust it, set the "
-            f"environment variable {VARIABLE}={place.parent} (folders, separated by '{os.pathsep}'), on workers too."
-        )
+    if any(place.is_relative_to(folder) for folder in (*PROJECT, *_site_folders(), *trusted_folders())):
+        return
+    came_with = data_set_around(place)
+    if came_with is not None:
+        reason = f"is code that came with the data set or run folder '{came_with}'"
+    elif VARIABLE in os.environ:
+        reason = f"is code that is not installed, and {VARIABLE} is set and doesn't list its folder"
+    else:
+        return
+    raise ConfigError(
+        f"{named_by}: '{place}' {reason}. Read it; if you trust it, set the environment variable {VARIABLE}={place.parent} "
+        f"(folders, separated by '{os.pathsep}'), on workers too."
+    )
+
+
+def data_set_around(file: Path) -> Path | None:
+    """Return the folder above a file that bears the marks of a data set, a model repository or a run; None without.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     folder = Path(name)
+        ...     (folder / "croissant.json").touch()
+        ...     data_set_around(folder / "code" / "models.py") == folder
+        True
+    """
+    return next(
+        (folder for folder in file.parents if any((folder / mark).exists() for mark in MARKS) or _has_card(folder)), None
+    )
+
+
+def _has_card(folder: Path) -> bool:
+    try:
+        with (folder / "README.md").open("rb") as lines:
+            return lines.readline().rstrip() == b"---"
+    except OSError:
+        return False
 
 
 def trusted_folders() -> tuple[Path, ...]:

@@ -102,7 +102,8 @@ def _place() -> str:
 @contextlib.contextmanager
 def _in_folder(folder: Path) -> Iterator[None]:
     """As if somebody had changed into the folder of a download: its modules can be imported, nothing is trusted."""
-    before, trusted = tempfile.tempdir, os.environ.pop("MIQD_TRUST", None)
+    before, trusted = tempfile.tempdir, os.environ.get("MIQD_TRUST")
+    os.environ["MIQD_TRUST"] = ""
     tempfile.tempdir = str(folder)
     sys.path.insert(0, str(folder))
     try:
@@ -110,6 +111,7 @@ def _in_folder(folder: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(folder))
         tempfile.tempdir = before
+        del os.environ["MIQD_TRUST"]
         if trusted is not None:
             os.environ["MIQD_TRUST"] = trusted
         for name in [name for name, module in list(sys.modules.items()) if _is_below(module, folder)]:

@@ -28,9 +28,10 @@ def compare(degraded, original):
 
 @pytest.fixture
 def download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that came from elsewhere, with a module that can be imported, as for somebody who works in that folder."""
+    """A data set from elsewhere, with a module that can be imported, as for somebody who works in that folder."""
     folder = tmp_path / "download"
     folder.mkdir()
+    (folder / "croissant.json").write_text("{}")
     (folder / "theirs.py").write_text(MODULE)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delenv("MIQD_TRUST")
@@ -51,6 +52,31 @@ def test_a_target_needs_consent(download: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MIQD_TRUST", str(download))
     assert mb.create_model("one", zoo=zoo).num_classes == 1000
     assert canary.RAN == ["touch"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "content"),
+    [("recipe/manifest.json", "{}"), ("run.json", "{}"), ("README.md", "---\nlicense: mit\n---\n# Theirs\n")],
+)
+def test_marks_of_a_data_set(download: Path, mark: str, content: str) -> None:
+    (download / "croissant.json").unlink()
+    (download / mark).parent.mkdir(exist_ok=True)
+    (download / mark).write_text(content)
+    with pytest.raises(ConfigError, match="came with the data set or run folder"):
+        mb.create_model("one", zoo=their_zoo(download))
+    assert canary.RAN == []
+
+
+def test_ones_own_folder_needs_consent_only_if_the_variable_is_set(download: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (download / "croissant.json").unlink()
+    (download / "README.md").write_text("# Mine\n")
+    zoo = their_zoo(download)
+    monkeypatch.setenv("MIQD_TRUST", "")
+    with pytest.raises(ConfigError, match="MIQD_TRUST is set and doesn't list"):
+        mb.create_model("one", zoo=zoo)
+    assert canary.RAN == []
+    monkeypatch.delenv("MIQD_TRUST")
+    assert mb.create_model("one", zoo=zoo).num_classes == 1000
 
 
 def test_a_run_needs_consent_before_it_starts(download: Path, data: DataSet) -> None:
