@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from miqd_builder.roi.onnx_file import read_onnx
 from safetensors.torch import save
 
 import miqd_builder as mb
 from machine_iqa.model import MIQAModel
 from machine_iqa.weights import METADATA, ModelRecord, read_record
+from miqd_builder.onnx_file import read_onnx
 from miqd_builder.zoo.weights.checkpoint import read_state_dict
 from tests.fuzzing import canary
 from tests.fuzzing.corpus import Corpus, shipped_weights, tiny_network

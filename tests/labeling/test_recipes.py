@@ -126,7 +126,7 @@ def test_recipe_of_a_file(tmp_path: Path) -> None:
         ("name: x\nversion: 1\ndetection_score: ap57", "unknown detection_score 'ap57'.*Did you mean 'ap75'"),
         ("name: x\nversion: 1\nclass_consistency: top5", "unknown class_consistency 'top5'"),
         ("name: x\nversion: 1\nclass_consistency: nowhere:f", "'nowhere:f' can't be imported: ModuleNotFoundError"),
-        ("name: x\nversion: 1\nclass_consistency: math:pi", "'math:pi' is no function"),
+        ("name: x\nversion: 1\nclass_consistency: numpy:pi", "'numpy:pi' is no function"),
         ("name: miqd_v1\nversion: 1\nreference_score: 0.5", "takes the name 'miqd_v1' of a recipe that ships"),
         ("[1, 2]", "must hold fields"),
         ("a: [", "no valid YAML"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from miqd_builder.zoo.adapters.classifier import network_input
 from miqd_builder.zoo.build import build
 from miqd_builder.zoo.catalog import Catalog, load_zoo
 
@@ -35,7 +36,7 @@ def test_classifiers_recognise_photographs(name: str, zoo: Catalog, labelled) ->
 
 def test_equal_weights_give_equal_logits_in_both_packages(zoo: Catalog, labelled) -> None:
     ours, theirs = (build(zoo[f"mobilenet_v2_{package}"]) for package in ("torchvision", "mmpretrain"))
-    batch = torch.stack([ours.prepare(image).inputs for image, _ in labelled[:8]])
+    batch = network_input(ours.preprocess, [ours.prepare(image) for image, _ in labelled[:8]], torch.device("cpu"))
     with torch.inference_mode():
         assert torch.equal(ours.model(batch), theirs.model(batch, mode="tensor"))
     images = [image for image, _ in labelled[:8]]
