@@ -145,13 +145,14 @@ def test_consumer_that_stops_early(mapping: Mapping, tmp_path: Path) -> None:
 def test_worker_that_does_not_fit(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     items = [Item(f"item-{n}", tmp_path, "unfit") for n in range(6)]
     with OPENERS[name](Wanted(name, 2, "cpu")) as engine:
-        mapping = Mapping(engine)
+        mapping, before = Mapping(engine), set(engine.workers())
         if name == "inline":
             with pytest.raises(UnfitWorkerError, match="Worker here is too old"):
                 mapping.finish(*items)
             return
         assert keys(mapping.finish(*items)) == [item.key for item in items]
-        assert len(engine.workers()) == 1
+        assert len(before) == 2
+        assert len(before & set(engine.workers())) == 1  # Dask's own cluster starts another in its place, sooner or later
     assert len([line for line in capfd.readouterr().err.splitlines() if "It gets no work" in line]) == 1
 
 
