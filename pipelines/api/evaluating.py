@@ -51,7 +51,7 @@ def evaluate(
     learned from, or was chosen on, count in no figure.
 
     Args:
-        models: files that ``miqd train`` wrote, or names of models.
+        models: files that ``miqd train`` wrote, or names of models; none to compare the measures that are there.
         outs: run folders with labels; all that have a task are taken together.
         to: folder for the report; by default ``report`` of the first run folder, which must then be a local one.
         measures: names of measures beside the models; by default all that are there.
@@ -89,13 +89,13 @@ def evaluate(
 
     found = all_learned([str(model) for model in ([models] if isinstance(models, str | Path) else models)])
     urls = [run_folder(out) for out in ([outs] if isinstance(outs, str | Path) else outs)]
-    if not found or not urls:
-        raise ConfigError("Evaluate what, on what? Give one or more models and run folders.")
+    if not urls:
+        raise ConfigError("Evaluate on what? Give one or more run folders.")
     if to is None and "://" in urls[0]:
         raise ConfigError("Where should the report go? Give --to a local folder.")
     records = [measure for model in found for measure in model.measures.values()]
     plans = []
-    for url in urls:
+    for url in urls if records else ():
         fields: RunFields = {"out": url, "scheduler": scheduler, "workers": workers}
         plans.append(plan_measure(recorded_config(None, None, settings, fields), records))
     with shown(show_progress):

@@ -86,8 +86,11 @@ def train_export(
 
 @app.command("evaluate")
 def evaluate(
-    models: Annotated[list[str], typer.Option("--model", help="A file that miqd train wrote, or a model's name; repeatable.")],
     outs: Annotated[list[str], typer.Option("--out", help="Run folder with labels; repeatable: they are taken together.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="A file that miqd train wrote, or a model's name; repeatable. None: measures alone."),
+    ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Folder for the report; default that of the first run.")] = None,
     measures: Annotated[
         str | None,
@@ -109,7 +112,7 @@ def evaluate(
     from pipelines.cli.show_quality import show_evaluation
 
     found = api.evaluate(
-        models,
+        models or [],
         outs,
         to=to,
         measures=None if measures is None else [name.strip() for name in measures.split(",") if name.strip()],

@@ -142,6 +142,17 @@ def test_runs_are_pooled_and_compared_once(runs: tuple[Path, Path], tmp_path: Pa
     assert expected.tolist() == pytest.approx(whole.table.labels["composite"].tolist())
 
 
+def test_measures_alone_are_compared_over_several_runs(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    found = api.evaluate([], runs, to=tmp_path / "report", **OPTIONS)
+    assert [task.task for task in found.evaluation.tasks] == ["cls", "det"] and found.stages == ()
+    for task, run in zip(found.evaluation.tasks, runs, strict=True):
+        [psnr] = [r for r in task.records if (r.measure, r.label, r.subset) == ("psnr", "composite", "all")]
+        rows = mb.open_run(run).labels(task.task).to_pandas().dropna(subset="composite")
+        assert psnr.n == len(rows) and psnr.srcc == pytest.approx(spearmanr(rows["psnr"], rows["composite"])[0], abs=1e-9)
+    with pytest.raises(ConfigError, match="Evaluate on what"):
+        api.evaluate([], [], to=tmp_path / "report", **OPTIONS)
+
+
 def test_bad_input_is_one_line(runs: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
     def refused(models: object, outs: object, **options: object) -> str:
         with pytest.raises(ConfigError) as error:
