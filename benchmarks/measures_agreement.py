@@ -24,7 +24,7 @@ from miqd_builder.sources.images import decode_image
 Pixels = NDArray[np.uint8]
 
 REFERENCES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "psnr": lambda x, y: piq.psnr(x.double(), y.double()),
+    "psnr": lambda x, y: without_epsilon(piq.psnr(x.double(), y.double())),
     "ssim": lambda x, y: piq.ssim(x, y, data_range=1.0, downsample=False),
     "ms_ssim": piq.multi_scale_ssim,
     "vsi": piq.vsi,
@@ -59,6 +59,11 @@ def main() -> None:
         print(f"{file.name}: {image.shape[1]}x{image.shape[0]}", flush=True)
     print(f"\n{asked.photographs} photographs, {count} degraded images\n\n| measure | greatest difference |\n|---|---:|")
     print("\n".join(f"| {name} | {value:.1e} |" for name, value in worst.items()))
+
+
+def without_epsilon(psnr: torch.Tensor) -> torch.Tensor:
+    """Take back the 1e-8 that piq adds to the mean squared error, .007 dB at 52 dB."""
+    return -10 * torch.log10(10 ** (-psnr / 10) - 1e-8)
 
 
 def tensor(image: Pixels) -> torch.Tensor:
