@@ -46,6 +46,13 @@ def test_what_hurts_where_and_which_model() -> None:
     ]
 
 
+def test_different_severities_are_pointed_out() -> None:
+    care = "compare with care"
+    for severities, said_so in (({"fog": (1, 3), "snow": (1, 3)}, False), ({"fog": (1, 3), "snow": (2, 3)}, True)):
+        records = [record("accuracy", 0.5, distortion=name, severity=k) for name, own in severities.items() for k in own]
+        assert (care in said(task(full() | {"severity": statistic(records)}))[0]) is said_so
+
+
 def test_a_background_that_matters_more() -> None:
     of = task(full() | {"region_difference": where(0.3, {"fog": 0.2, "snow": 0.4})})
     assert said(of)[1].startswith("Degrading the background hurts more than degrading the object (ROI) as much: difference")

@@ -79,9 +79,18 @@ def _what(of: TaskDocument) -> Markup:
         more = "more" if near is not None and near.excludes_zero else "not certainly more"
         said += Markup(", {} than under the next, {} (the difference {})").format(more, _name(ranked[1]), _verdict(near))
     apart = _difference(of, "distortion_difference", label, "distortion", worst.distortion, least.distortion)
-    return said + Markup(". <b>{}</b> hurts least: {} (the difference from {} {}).").format(
+    said += Markup(". <b>{}</b> hurts least: {} (the difference from {} {}).").format(
         _name(least).capitalize(), _per_cent(least), _name(worst), _verdict(apart)
     )
+    return said if _same_severities(of) else said + " The distortions have different severities in this run: compare with care."
+
+
+def _same_severities(of: TaskDocument) -> bool:
+    """Tell whether all distortions were degraded uniformly at the same severities."""
+    found: dict[str | None, set[int | None]] = {}
+    for record in of.statistics["severity"].records if "severity" in of.statistics else ():
+        found.setdefault(record.distortion, set()).add(record.severity)
+    return all(severities == next(iter(found.values())) for severities in found.values())
 
 
 def _where(of: TaskDocument) -> Markup:
