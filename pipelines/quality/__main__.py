@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True, help="folder with imagenet/, coco/, zoo.yaml ...")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     parser.add_argument("--groups", type=int, nargs="+", default=range(GROUPS), help="groups of photographs to label")
+    parser.add_argument("--half", action="store_true", help="label 25 degradations of each photograph, not 50")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], dest="settings", help="field of the training as key=value")
     asked = parser.parse_args()
@@ -35,7 +36,7 @@ def main() -> None:
     if "label" in asked.steps:
         for group in asked.groups:
             for data in DATA_SETS:
-                label_group(data, group, photographs, work, workers=asked.workers)
+                label_group(data, group, photographs, work, workers=asked.workers, half=asked.half)
     every = [run_of(work, data, group) for group in range(GROUPS) for data in DATA_SETS]
     runs = [run for run in every if labelled_tasks(RunFolder(str(run)))]
     training = work / "trainings" / "miqa_small"

@@ -1,8 +1,9 @@
 """Label real photographs with real models, for training.
 
 Every photograph gets 50 of the 250 degradations: of each distortion three of the five uniform severities and two twins (ROI
-``a`` and background ``b``, and the reverse). Which they are differs between ten groups of photographs, divided by a hash of
-their names, so that all 250 are seen. Each group of each data set is a run folder of its own.
+``a`` and background ``b``, and the reverse). Half of them, 25, are the uniform ones of five distortions and the twins of the
+other five. Which they are differs between ten groups of photographs, divided by a hash of their names, so that all 250 are
+seen. Each group of each data set is a run folder of its own.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ class DataSet:
     images: str
     truth: str
     tasks: tuple[str, ...]
+    half: int
+    """Which half of the degradations it gets where half of them are asked for."""
 
 
 DATA_SETS = (
-    DataSet("imagenet_train", "imagenet_train/images", "imagenet_train/labels.csv", ("cls",)),
-    DataSet("imagenet", "imagenet/images", "imagenet/labels.csv", ("cls",)),
-    DataSet("coco", "coco/val2017", "coco/instances_val2017_120.json", ("det", "ins")),
-    DataSet("coco_train", "coco_train/train2017", "coco_train/instances_train2017_209.json", ("det", "ins")),
+    DataSet("imagenet_train", "imagenet_train/images", "imagenet_train/labels.csv", ("cls",), 1),
+    DataSet("imagenet", "imagenet/images", "imagenet/labels.csv", ("cls",), 0),
+    DataSet("coco", "coco/val2017", "coco/instances_val2017_120.json", ("det", "ins"), 0),
+    DataSet("coco_train", "coco_train/train2017", "coco_train/instances_train2017_209.json", ("det", "ins"), 1),
 )
 
 
@@ -45,12 +48,14 @@ def group_of(file: Path) -> int:
     return int(hashlib.sha256(file.stem.encode()).hexdigest(), 16) % GROUPS
 
 
-def degradations_of(group: int) -> list[str]:
-    """Return the 50 degradations of a group, in canonical order.
+def degradations_of(group: int, *, half: int | None = None) -> list[str]:
+    """Return the 50 degradations of a group, in canonical order, or half 0 or half 1 of them.
 
     Examples:
         >>> len(degradations_of(0)), len(set().union(*map(degradations_of, range(GROUPS))))
         (50, 250)
+        >>> sorted(degradations_of(0, half=0) + degradations_of(0, half=1)) == sorted(degradations_of(0))
+        True
     """
     pairs = sorted(combinations(range(1, 6), 2), key=lambda pair: (pair[1] - pair[0], pair))
 
@@ -58,6 +63,8 @@ def degradations_of(group: int) -> list[str]:
         found = parse(name)
         turn = group + MIQD_DISTORTIONS.index(found.distortion)
         mild, strong = sorted((found.roi_severity, found.bg_severity))
+        if half is not None and (mild == strong) != (turn % 2 == half):
+            return False
         return (mild - turn) % 5 in (0, 2, 4) if mild == strong else (mild, strong) == pairs[turn % len(pairs)]
 
     return [name for name in names() if wanted(name)]
@@ -68,7 +75,7 @@ def run_of(work: Path, data: DataSet, group: int) -> Path:
     return work / "runs" / f"{data.name}-{group}"
 
 
-def run_fields(photographs: Path, data: DataSet, group: int, work: Path) -> dict[str, Any]:
+def run_fields(photographs: Path, data: DataSet, group: int, work: Path, *, half: bool = False) -> dict[str, Any]:
     """Return the run file's fields for one group of a data set; writes the links to its photographs and their truth."""
     folder = work / "sources" / f"{data.name}-{group}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +89,7 @@ def run_fields(photographs: Path, data: DataSet, group: int, work: Path) -> dict
     return {
         "out": str(run_of(work, data, group)),
         "source": source,
-        "degradations": degradations_of(group),
+        "degradations": degradations_of(group, half=data.half if half else None),
         "images": "none",
         "engine": "onnxruntime",
         "zoo": [str(photographs / name) for name in ("zoo.yaml", "zoo_lite.yaml")],
@@ -103,9 +110,9 @@ def _annotations(file: Path, folder: Path) -> Path:
     return target
 
 
-def label_group(data: DataSet, group: int, photographs: Path, work: Path, *, workers: int) -> None:
+def label_group(data: DataSet, group: int, photographs: Path, work: Path, *, workers: int, half: bool = False) -> None:
     """Label one group of a data set, or go on with it."""
-    fields = run_fields(photographs, data, group, work)
+    fields = run_fields(photographs, data, group, work, half=half)
     for task in data.tasks:
         made = mb.label(task=task, workers=workers, show_progress=True, **fields)
         print(f"{data.name} {group} {task}: {made.computed} rows computed, {made.failures} failures", flush=True)
