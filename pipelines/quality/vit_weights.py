@@ -72,7 +72,7 @@ def write_vit_small(file: Path, out: Path, *, values: str = IMAGENET) -> None:
     load_exactly(timm.create_model("vit_small_patch16_224", num_classes=0), state, file)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.part")
-    save_file(state, unfinished, metadata={"format": "pt", "values": values})
+    save_file(state, unfinished, metadata={"values": values})  # one entry: their order is not fixed
     unfinished.replace(out)
 
 
