@@ -30,6 +30,8 @@ IMPORTS = {
     "import timm": "import timm",
 }
 LABEL = "import sys; sys.argv[0] = 'miqd'; from pipelines.cli.main import main; main()"
+NO_PANDAS = "import sys; sys.modules['pandas'] = None"
+"""As where the extra ``dev`` isn't installed: Arrow imports pandas where there is one."""
 BASE = "import mmdet.models, after the operators"
 
 
@@ -47,7 +49,9 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     """Run all commands in turn; the first turn fills the caches and doesn't count."""
     commands = {name: [sys.executable, "-c", code] for name, code in IMPORTS.items()}
     for name, model in {"detector": "demo_rtmdet", "classifier of timm": "demo_resnet10t"}.items():
-        commands[f"miqd label, one {name}, one image"] = label(folder, model, "cls" if "timm" in name else "det")
+        task = "cls" if "timm" in name else "det"
+        commands[f"miqd label, one {name}, one image"] = label(folder, model, task)
+        commands[f"miqd label, one {name}, one image, without pandas"] = label(folder, model, task, before=NO_PANDAS)
     best = {name: (float("inf"), float("inf")) for name in commands}
     for turn in range(repeats + 1):
         for name, command in commands.items():
@@ -69,8 +73,15 @@ def measure(folder: Path, repeats: int) -> list[Row]:
     ]
 
 
-def label(folder: Path, model: str, task: str) -> list[str]:
-    """The command that labels one image of the demo in two degradations with one model, in its own process."""
+def label(folder: Path, model: str, task: str, *, before: str = "pass") -> list[str]:
+    """The command that labels one image of the demo in two degradations with one model, in its own process.
+
+    Args:
+        folder: for the run file and the run.
+        model: its name in the demo's zoo.
+        task: det or cls.
+        before: what Python does first.
+    """
     sources = {
         "det": {"kind": "coco", "images": str(DEMO / "images"), "annotations": str(DEMO / "annotations.json")},
         "cls": {"kind": "imagenet", "images": str(DEMO / "images"), "labels": str(DEMO / "labels.csv")},
@@ -87,7 +98,7 @@ def label(folder: Path, model: str, task: str) -> list[str]:
         "limit": 1,
     }
     run.write_text(yaml.safe_dump(fields))
-    return [sys.executable, "-c", LABEL, "label", "--task", task, "--run", str(run)]
+    return [sys.executable, "-c", f"{before}; {LABEL}", "label", "--task", task, "--run", str(run)]
 
 
 def timed(command: list[str]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from miqd_builder import user_code
 from miqd_builder.errors import ConfigError
+from miqd_builder.garbage import not_collected
 from miqd_builder.zoo.backends import BACKENDS, backend_of
 from miqd_builder.zoo.content_hash import check_entry
 from miqd_builder.zoo.entry import ModelEntry
@@ -61,9 +62,10 @@ def build(
     if backend.missing:
         raise ConfigError(f"Model {entry.name!r} needs {backend.package}, which is not installed. Run: {backend.install}")
 
-    import torch
+    with not_collected():
+        import torch
 
-    from miqd_builder.zoo.adapters.base import BuildOptions
+        from miqd_builder.zoo.adapters.base import BuildOptions
 
     backend.set_environment()
     _check_device(device)
@@ -77,7 +79,9 @@ def build(
         check_entry(entry, expected)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        adapter = _checked(entry.backend, _adapter_module(entry.backend).build(entry, options))
+        with not_collected():
+            module = _adapter_module(entry.backend)
+        adapter = _checked(entry.backend, module.build(entry, options))
     if expected is not None:
         check_entry(entry, expected)  # an edit may have come between
     return adapter

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from miqd_builder.errors import ConfigError, MiqdError, StaleCodeError, StoreError, UnreadableImageError
+from miqd_builder.garbage import not_collected
 from miqd_builder.responses import Response
 from miqd_builder.sources import SourceImage
 from miqd_builder.store.parts import Footer, read_footer, read_part, write_part
@@ -206,7 +207,8 @@ def resolve_device(setting: str) -> str:
     """Return cpu or cuda: ``auto`` means the GPU where there is one."""
     if setting != "auto":
         return setting
-    import torch
+    with not_collected():
+        import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -217,10 +219,10 @@ def _adapter(context: Context, planned: PlannedModel) -> Adapter:
     Raises:
         StaleCodeError: its config, checkpoint or module is not what the run was planned with.
     """
-    import torch
+    with not_collected():
+        import torch
 
     entry = planned.entry
-
     device = resolve_device(context.config.device)
     if device == "cpu":
         # Workers are the parallelism; more threads would change the order of sums and so the last bits of the predictions.

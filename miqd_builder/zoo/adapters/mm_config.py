@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from miqd_builder import consent, user_code
 from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
+from miqd_builder.garbage import not_collected
 from miqd_builder.zoo.adapters.mm_options import check_options
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.mmcv_ops import install as install_operators
@@ -37,21 +39,32 @@ class OpenMMLabModel:
 
 
 def import_package(name: str) -> ModuleType:
-    """Import an OpenMMLab package and register its modules; several of them live in one process.
+    """Import an OpenMMLab package and its models; several packages live in one process.
+
+    The package's registries import everything else when it is asked for, transforms for instance: ``mmdet.datasets`` alone
+    takes 1.7 s, and no detector that ships needs it (:mod:`miqd_builder.zoo.adapters.mmdet_steps`).
 
     Raises:
         ConfigError: it isn't installed.
     """
     _require(name)
     install_operators()
-    # The packages print and warn about optional parts that nothing here uses; what they log besides concerns training.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+    with quiet(), not_collected():
         package = importlib.import_module(name)
-        # The default scope is set for each build instead: a process-wide one would belong to whichever package came first.
-        importlib.import_module(f"{name}.utils").register_all_modules(init_default_scope=False)
+        importlib.import_module(f"{name}.models")
         importlib.import_module("mmengine.logging").MMLogger.get_current_instance().setLevel("WARNING")
     warnings.filterwarnings("ignore", message="torch.meshgrid")  # from the packages' anchor generators, at every first image
     return package
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """While it lasts, nothing is shown of what the packages print and warn about when they are imported.
+
+    That is about optional parts that nothing here uses; what they log besides concerns training.
+    """
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+        yield
 
 
 def _require(name: str) -> Path:

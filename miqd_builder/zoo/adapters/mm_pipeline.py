@@ -9,6 +9,8 @@ import numpy as np
 
 from miqd_builder.errors import ConfigError
 from miqd_builder.zoo.adapters.base import RGBImage
+from miqd_builder.zoo.adapters.mm_config import quiet
+from miqd_builder.zoo.adapters.mmdet_steps import Step, image_steps
 from miqd_builder.zoo.entry import ModelEntry
 
 if TYPE_CHECKING:
@@ -31,9 +33,10 @@ def build_pipeline(entry: ModelEntry, config: Config) -> Pipeline:
 
     steps = _test_pipeline(entry, config)
     as_float = any(step.get("to_float32", False) for step in steps if _type_name(step) == "LoadImageFromFile")
-    with DefaultScope.overwrite_default_scope(entry.backend):
+    wanted = [_with_tuple(step) for step in steps if not _type_name(step).startswith("Load")]
+    with DefaultScope.overwrite_default_scope(entry.backend), quiet():  # the registry imports what it doesn't know yet
         try:
-            transforms = Compose([_with_tuple(step) for step in steps if not _type_name(step).startswith("Load")])
+            transforms = Compose(_light_steps(entry, config, wanted) or wanted)
         except (KeyError, TypeError, ValueError, AssertionError) as error:
             raise ConfigError(f"Model {entry.name!r}: test pipeline of {entry.config!r} can't be built: {error}") from error
 
@@ -43,6 +46,11 @@ def build_pipeline(entry: ModelEntry, config: Config) -> Pipeline:
         return transforms({"img": bgr, "img_shape": size, "ori_shape": size, "img_id": 0, "img_path": ""})
 
     return pipeline
+
+
+def _light_steps(entry: ModelEntry, config: Config, steps: list[dict[str, Any]]) -> list[Step] | None:
+    """The steps without mmdet's data sets; a config's ``custom_imports`` may put steps of their own in place of mmdet's."""
+    return image_steps(steps) if entry.backend == "mmdet" and not config.get("custom_imports") else None
 
 
 def _test_pipeline(entry: ModelEntry, config: Config) -> list[dict[str, Any]]:

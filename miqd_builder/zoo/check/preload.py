@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 
-from miqd_builder.zoo.adapters.mm_config import DISTRIBUTIONS, import_package
+from miqd_builder.zoo.adapters.mm_config import DISTRIBUTIONS, import_package, quiet
 from miqd_builder.zoo.backends import backend_of
 
 VARIABLE = "MIQD_PRELOAD"
@@ -21,6 +21,8 @@ def preload(name: str) -> None:
     importlib.import_module(backend.module)
     if name in DISTRIBUTIONS:
         import_package(name)
+        with quiet():
+            importlib.import_module(f"{name}.datasets")  # for the test pipelines that need its steps
 
 
 for _name in os.environ.get(VARIABLE, "").split():
