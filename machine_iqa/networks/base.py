@@ -48,12 +48,14 @@ class QualityNetwork(nn.Module):
         backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
         any_size: views whose height and width depend on the image.
         faster_in_onnx: whether ONNX Runtime is much faster than PyTorch on a CPU.
+        eight_bits: names of matrices and kernels that files of weights may hold in 8 bits, with a scale a row.
     """
 
     outputs: tuple[Output, ...]
     backbone_modules: tuple[str, ...] = ()
     any_size: tuple[str, ...] = ()
     faster_in_onnx: bool = False
+    eight_bits: tuple[str, ...] = ()
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:
