@@ -34,10 +34,13 @@ class Prediction:
     Attributes:
         scores: ``(N, K)``, a column for each of the network's outputs; 0 (bad) to 1 (good), not clipped.
         mask: logits of the region of interest, ``(N, 1, h, w)`` with ``h, w`` smaller than the image; None if it predicts none.
+        damage: logits of the ten distortions, and how severe it is in the region of interest and in the background, 0 to 1,
+            ``(N, 12)``; None if it doesn't say.
     """
 
     scores: Tensor
     mask: Tensor | None = None
+    damage: Tensor | None = None
 
 
 class QualityNetwork(nn.Module):

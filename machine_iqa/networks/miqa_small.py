@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from degradations import MIQD_DISTORTIONS
 from machine_iqa.networks.base import Output, Prediction, QualityNetwork, Views
 from machine_iqa.networks.certainty import STATISTICS as CERTAINTY
 from machine_iqa.networks.certainty import certainty
@@ -26,6 +27,11 @@ BACKBONE = "tf_efficientnet_lite0"
 LEVELS = (1, 2, 3, 4)
 CHANNELS = (24, 40, 112, 320)
 """The backbone's features at strides 4, 8, 16 and 32, and their channels."""
+DISTORTIONS = len(MIQD_DISTORTIONS)
+DAMAGE = 128
+"""Width of the layer that tells distortions apart."""
+LARGE = 100_000
+"""Numbers of a matrix or kernel from which files hold it in 8 bits."""
 
 
 class MiqaSmall(QualityNetwork):
@@ -35,8 +41,10 @@ class MiqaSmall(QualityNetwork):
     it sees tells most. A mask head says where the region of interest is; the classifier's features are averaged over it, over
     the background and over everything, so that damage in either place counts for what it is. What making the image smaller
     hides, noise and blocking, is seen on 3x3 patches of the original pixels, by fixed statistics and by a small branch that
-    learns, averaged over the same regions. Many features and few photographs: those of the classifier and of the branch pass a
-    narrow layer, most of them left out at random in training. A small perceptron joins all to scores from 0 to 1.
+    learns, averaged over the same regions. From all of these it says what was done to the image, which distortion and how
+    severe in either place: every rendered image teaches that, whatever models say of it. Many features and few photographs:
+    those of the classifier and of the branch pass narrow layers, most of them left out at random in training. A small
+    perceptron joins all to scores from 0 to 1.
 
     Views: ``image``, the resized image, values -1 to 1; ``patches``, ``(9, 3, 64, 64)``; ``scale``, ``(1,)``, log2 of how many
     times larger the original is.
@@ -55,7 +63,6 @@ class MiqaSmall(QualityNetwork):
     backbone_modules = ("backbone",)
     any_size = ("image",)
     faster_in_onnx = True
-    eight_bits = ("backbone.conv_head.weight", "backbone.classifier.weight")
 
     def __init__(
         self,
@@ -75,10 +82,21 @@ class MiqaSmall(QualityNetwork):
         features = 2 * CHANNELS[0] + 3 * sum(CHANNELS[1:])
         self.features = _narrow(features, narrow, left_out=0.8)
         self.patches = _narrow(3 * self.patch_branch.width, narrow, left_out=0.5)
-        width = CERTAINTY + 3 * PIXELS + 1 + 2 * narrow
+        told = 3 * PIXELS + 1
+        self.damage = nn.Sequential(
+            nn.LayerNorm(features + 3 * self.patch_branch.width + told),
+            nn.Dropout(0.3),
+            nn.Linear(features + 3 * self.patch_branch.width + told, DAMAGE),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(DAMAGE, DISTORTIONS + 2),
+        )
+        width = CERTAINTY + told + 2 * narrow + DISTORTIONS + 2
         self.head = nn.Sequential(
             nn.Dropout(0.1), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.3), nn.Linear(hidden, len(self.outputs))
         )
+        sizes = {name: tensor.numel() for name, tensor in self.state_dict().items() if tensor.ndim > 1}
+        self.eight_bits = tuple(name for name, size in sizes.items() if size >= LARGE)
 
     def train(self, mode: bool = True) -> MiqaSmall:
         """Set the mode; the backbone stays in evaluation: its statistics are those of many more images."""
@@ -118,14 +136,19 @@ class MiqaSmall(QualityNetwork):
         for level in levels:
             features += by_region(level.flatten(2), _to_size_of(inside, level).flatten(2))
         cells = F.interpolate(inside, size=(GRID, GRID), mode="bilinear", align_corners=False).flatten(2)
+        patches = by_region(self.patch_branch(views["patches"]), cells)
+        told = [*by_region(pixel_statistics(views["patches"]), cells), views["scale"]]
+        damage = self.damage(torch.cat([*features, *patches, *told], 1))
+        which, severe = damage[:, :DISTORTIONS], damage[:, DISTORTIONS:]
         joined = [
             certainty(self.backbone.forward_head(last)),
-            *by_region(pixel_statistics(views["patches"]), cells),
-            views["scale"],
+            *told,
             self.features(torch.cat(features, 1)),
-            self.patches(torch.cat(by_region(self.patch_branch(views["patches"]), cells), 1)),
+            self.patches(torch.cat(patches, 1)),
+            which.detach().softmax(1),
+            severe.detach(),
         ]
-        return Prediction(torch.sigmoid(self.head(torch.cat(joined, 1))), mask)
+        return Prediction(torch.sigmoid(self.head(torch.cat(joined, 1))), mask, damage)
 
 
 def by_region(features: Tensor, inside: Tensor) -> list[Tensor]:
