@@ -69,8 +69,9 @@ def test_small_enough(tmp_path: Path) -> None:
 def test_training_keeps_the_statistics_of_the_backbone(network: MiqaSmall) -> None:
     before = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items() if "running" in name}
     network.train()
-    scores = network(batch(network, picture(seed=1), picture(seed=2))).scores
-    scores.sum().backward()
+    found = network(batch(network, picture(seed=1), picture(seed=2)))
+    assert found.damage is not None and found.damage.shape == (2, 12)
+    (found.scores.sum() + found.damage.sum()).backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters())
     after = network.backbone.state_dict()
     network.zero_grad(set_to_none=True)
