@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from machine_iqa.eight_bits import SCALE, packed, unpacked
 from machine_iqa.labels import Label
 from miqd_builder.errors import ConfigError
 from miqd_builder.tasks import Task
@@ -52,7 +53,8 @@ def save_model(network: QualityNetwork, path: Path, record: ModelRecord, *, half
         network: with the outputs of the record.
         path: ``.safetensors``.
         record: what it is.
-        half: store float32 as float16, except tensors that don't fit into its range.
+        half: store float32 as float16, except tensors that don't fit into its range, and the network's ``eight_bits`` in 8
+            bits.
 
     Raises:
         ConfigError: the record is of other outputs than the network.
@@ -68,7 +70,13 @@ def save_model(network: QualityNetwork, path: Path, record: ModelRecord, *, half
         fits = tensor.dtype == torch.float32 and bool(tensor.abs().amax() < torch.finfo(torch.float16).max)
         return tensor.half() if half and fits else tensor
 
-    state = {name: stored(tensor) for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in network.state_dict().items():
+        if half and name in network.eight_bits:
+            values, state[name + SCALE] = packed(tensor)
+            state[name] = values.cpu().contiguous()
+        elif not name.endswith("num_batches_tracked"):
+            state[name] = stored(tensor)
     unfinished = path.with_name(f".{path.name}.part")
     save_file(state, unfinished, metadata={METADATA: record.model_dump_json()})
     unfinished.replace(path)
@@ -114,5 +122,5 @@ def load_model(file: Path) -> tuple[QualityNetwork, ModelRecord]:
     if record is None:
         raise ConfigError(f"Weights {file} have no record of what they are: name their network beside them.")
     network = create_network(record.network, [Output(*output) for output in record.outputs], **record.options)
-    load_exactly(network, read_state_dict(file), file)
+    load_exactly(network, unpacked(read_state_dict(file)), file)
     return network.eval(), record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from degradations import MIQD_DISTORTIONS, SEVERITIES, parse
 from degradations.randomness import keyed_generator
 from machine_iqa.data.labelled import LabelledSource
 from machine_iqa.data.order import BatchOrder, Item, Shape
@@ -36,6 +38,8 @@ class Batch:
         targets: float32 ``(N, outputs)``, NaN where a label is missing.
         rows: int64 ``(N,)``: number of each image among all of the set.
         sources: int64 ``(N,)``: place of each image's source in the set.
+        damage: float32 ``(N, 3)``: place of the distortion among those of the database, severity in the ROI and in the
+            background as shares of the largest; NaN for other distortions.
         masks: float32 ``(N, 1, height, width)``, the ROI (1) in the first view; NaN for an image without; None if not wanted.
         lost: images that couldn't be read, and why.
     """
@@ -44,6 +48,7 @@ class Batch:
     targets: Tensor
     rows: Tensor
     sources: Tensor
+    damage: Tensor
     masks: Tensor | None = None
     lost: list[str] = field(default_factory=list)
 
@@ -95,6 +100,7 @@ class Batches(Dataset[Batch]):
             torch.stack(targets) if targets else torch.empty(0, width),
             rows,
             torch.tensor([place for place, _ in kept], dtype=torch.int64),
+            torch.tensor([damage_of(self._sources[place].names[name]) for place, name in kept]).reshape(-1, 3),
             torch.stack(masks) if self._masks and masks else None,
             lost,
         )
@@ -221,6 +227,20 @@ def shapes_of(sources: Sequence[LabelledSource], views: MakesViews, *, training:
             found = views(np.zeros((*source.size, 3), np.uint8), np.random.default_rng(0) if training else None)
             known[source.size] = tuple((name, tuple(view.shape)) for name, view in found.items())
     return [known[source.size] for source in sources]
+
+
+@cache
+def damage_of(name: str) -> tuple[float, float, float]:
+    """Return what a degradation does to an image as numbers, see :attr:`Batch.damage`.
+
+    >>> damage_of("jpeg_compression_fg_stronger_fg5_bg1")
+    (2.0, 1.0, 0.2)
+    """
+    found = parse(name)
+    if found.distortion not in MIQD_DISTORTIONS:
+        return (float("nan"),) * 3
+    place = float(MIQD_DISTORTIONS.index(found.distortion))
+    return place, found.roi_severity / max(SEVERITIES), found.bg_severity / max(SEVERITIES)
 
 
 def one_thread(worker: int) -> None:

@@ -34,10 +34,13 @@ class Prediction:
     Attributes:
         scores: ``(N, K)``, a column for each of the network's outputs; 0 (bad) to 1 (good), not clipped.
         mask: logits of the region of interest, ``(N, 1, h, w)`` with ``h, w`` smaller than the image; None if it predicts none.
+        damage: logits of the ten distortions, and how severe it is in the region of interest and in the background, 0 to 1,
+            ``(N, 12)``; None if it doesn't say.
     """
 
     scores: Tensor
     mask: Tensor | None = None
+    damage: Tensor | None = None
 
 
 class QualityNetwork(nn.Module):
@@ -48,12 +51,14 @@ class QualityNetwork(nn.Module):
         backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
         any_size: views whose height and width depend on the image.
         faster_in_onnx: whether ONNX Runtime is much faster than PyTorch on a CPU.
+        eight_bits: names of matrices and kernels that files of weights may hold in 8 bits, with a scale a row.
     """
 
     outputs: tuple[Output, ...]
     backbone_modules: tuple[str, ...] = ()
     any_size: tuple[str, ...] = ()
     faster_in_onnx: bool = False
+    eight_bits: tuple[str, ...] = ()
 
     @abstractmethod
     def views(self, image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> Views:

@@ -147,3 +147,18 @@ def _of_all_processes(value: Any) -> list[Any]:
     values: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(values, value)
     return values
+
+
+def moving_average(average: Tensor, current: Tensor, number: Tensor | int, *, decay: float) -> Tensor:
+    """Return the moving average of weights after a step.
+
+    Args:
+        average: before the step.
+        current: weights after the step.
+        number: of steps before.
+        decay: share of the average that is kept.
+
+    >>> moving_average(torch.tensor(1.0), torch.tensor(2.0), 5, decay=0.75).item()
+    1.25
+    """
+    return average * decay + current * (1 - decay)

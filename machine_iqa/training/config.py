@@ -38,6 +38,7 @@ class Losses(BaseModel):
     ranking: NonNegativeFloat = Field(default=0.0, description="Pairs of a batch in the order of their labels.")
     plcc: NonNegativeFloat = Field(default=0.0, description="1 - Pearson's correlation over a batch.")
     mask: NonNegativeFloat = Field(default=0.0, description="Cross entropy with the ROI, of networks that predict masks.")
+    damage: NonNegativeFloat = Field(default=0.0, description="What was done to the image, of networks that say so.")
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Losses:

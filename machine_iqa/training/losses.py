@@ -22,7 +22,9 @@ LEAST = 3
 """Images that a correlation needs."""
 
 
-def training_loss(prediction: Prediction, targets: Tensor, masks: Tensor | None, weights: Losses) -> dict[str, Tensor]:
+def training_loss(
+    prediction: Prediction, targets: Tensor, masks: Tensor | None, weights: Losses, damage: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return the terms of the loss that have a weight, unweighted, and their weighted sum as ``loss``.
 
     Args:
@@ -30,6 +32,7 @@ def training_loss(prediction: Prediction, targets: Tensor, masks: Tensor | None,
         targets: labels, float32 ``(N, outputs)``.
         masks: ROI of each image, float32 ``(N, 1, height, width)`` in 0..1, NaN without; None if there are none.
         weights: of the terms.
+        damage: what was done to each image, see :attr:`machine_iqa.data.batches.Batch.damage`.
     """
     scores = prediction.scores.float()
     terms = {
@@ -39,9 +42,12 @@ def training_loss(prediction: Prediction, targets: Tensor, masks: Tensor | None,
     }
     if weights.mask and prediction.mask is not None and masks is not None:
         terms["mask"] = mask_cross_entropy(prediction.mask.float(), masks)
+    if weights.damage and prediction.damage is not None and damage is not None:
+        terms["damage"] = damage_loss(prediction.damage.float(), damage)
     loss = scores.sum() * 0
-    if prediction.mask is not None:
-        loss = loss + prediction.mask.float().sum() * 0  # every parameter has a gradient, as several processes need
+    for other in (prediction.mask, prediction.damage):
+        if other is not None:
+            loss = loss + other.float().sum() * 0  # every parameter has a gradient, as several processes need
     for name, value in terms.items():
         loss = loss + getattr(weights, name) * value
     return terms | {"loss": loss}
@@ -100,6 +106,22 @@ def mask_cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
     shares = F.adaptive_avg_pool2d(masks.nan_to_num(), (logits.shape[-2], logits.shape[-1]))
     each = F.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean((1, 2, 3))
     return _mean(each, known)
+
+
+def damage_loss(predicted: Tensor, done: Tensor) -> Tensor:
+    """Return the cross entropy of the distortion, and five times the mean squared error of the two severities.
+
+    Args:
+        predicted: ``(N, D + 2)``: logits of the distortions, then the severities.
+        done: ``(N, 3)``: the distortion's place, and the severities; NaN where it is none of these.
+
+    >>> damage_loss(torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.tensor([[1.0, 0.5, 1.0]])).item()
+    1.318...
+    """
+    known = ~done.isnan().any(1)
+    done = done.nan_to_num()
+    which = F.cross_entropy(predicted[:, :-2], done[:, 0].long(), reduction="none")
+    return _mean(which + 5 * (predicted[:, -2:] - done[:, 1:]).square().mean(1), known)
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:

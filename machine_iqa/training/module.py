@@ -70,7 +70,7 @@ class QualityModule(LightningModule):
             return torch.stack(
                 [parameter.sum() * 0 for parameter in self.network.parameters() if parameter.requires_grad]
             ).sum()
-        terms = training_loss(self.network(batch.views), batch.targets, batch.masks, self._config.losses)
+        terms = training_loss(self.network(batch.views), batch.targets, batch.masks, self._config.losses, batch.damage)
         for name, value in terms.items():
             self.log(f"train/{name}", value.detach(), batch_size=len(batch))
         return terms["loss"]

@@ -9,11 +9,12 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
@@ -24,7 +25,7 @@ from machine_iqa.data.reading import read_data
 from machine_iqa.data.splits import split_data
 from machine_iqa.networks.base import QualityNetwork
 from machine_iqa.networks.registry import create_network
-from machine_iqa.training.callbacks import KeepMetrics, KeepState, Validation
+from machine_iqa.training.callbacks import KeepMetrics, KeepState, Validation, moving_average
 from machine_iqa.training.card import card
 from machine_iqa.training.config import TrainingConfig
 from machine_iqa.training.figures import Figure, test_figures
@@ -183,7 +184,8 @@ def _trainer(plan: TrainingPlan, best: BestWeights, show_progress: bool) -> Trai
     warnings.filterwarnings("ignore", module="lightning")
     callbacks: list[Callback] = [Validation(plan.parts["validation"], best), KeepMetrics.of(folder / METRICS)]
     if config.ema:
-        callbacks.append(EMAWeightAveraging(decay=config.ema))  # after the validation, which sees the averaged weights
+        # After the validation, which sees the averaged weights. EMAWeightAveraging can't be sent to other processes.
+        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, decay=config.ema)))
     callbacks.append(KeepState(folder, config.save_every))
     bar = show_progress and sys.stderr.isatty()
     if show_progress and not bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import pearsonr
@@ -48,6 +49,15 @@ def test_masks_are_compared_where_there_are_some() -> None:
     logits = torch.full((2, 1, 2, 2), -20.0)
     logits[0, :, 0] = 20
     assert losses.mask_cross_entropy(logits, masks) < 1e-6 < 10 < losses.mask_cross_entropy(-logits, masks)
+
+
+def test_damage_is_the_distortion_and_two_severities() -> None:
+    logits, severities = tensor([[0.5, -1.0, 2.0], [3.0, 0.0, 0.0]]), tensor([[0.2, 0.4], [0.6, 0.6]])
+    predicted = torch.cat([logits, severities], 1)
+    done = tensor([[2.0, 0.4, 1.0], [nan, nan, nan]])  # the second is of a distortion that isn't the database's
+    which = -np.log(np.exp(2.0) / np.exp([0.5, -1.0, 2.0]).sum())
+    assert losses.damage_loss(predicted, done).item() == pytest.approx(which + 5 * (0.2**2 + 0.6**2) / 2, rel=1e-5)
+    assert losses.damage_loss(predicted, torch.full((2, 3), nan)).item() == 0
 
 
 def test_the_sum_is_weighted_and_reaches_every_parameter() -> None:

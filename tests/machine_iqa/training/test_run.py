@@ -68,7 +68,7 @@ def test_killed_twice_and_resumed_is_as_if_nothing_had_happened(demo: Path, tmp_
 
 
 def test_two_processes_validate_as_one(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet = {"epochs": 1, "learning_rate": 1e-12, "validations_per_epoch": 1}
+    quiet = {"epochs": 1, "learning_rate": 1e-12, "validations_per_epoch": 1, "ema": 0.5}
     monkeypatch.setitem(NETWORKS._shipped, "tiny", partial(TinyNetwork, batch_norm=False))  # its statistics are of a process
     found = []
     for name, processes in (("one", 1), ("two", 2)):
