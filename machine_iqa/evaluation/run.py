@@ -86,10 +86,24 @@ def evaluate_models(
     own = [measure.name for model in models for measure in model.measures.values()]
     seen = {key for model in models for key in model.training.get("seen", ())}
     chosen = None if measures is None else list(dict.fromkeys([*own, *measures]))
-    pooled = pooled_tasks(urls, chosen, seen, split, split_seed)
-    options = {"resamples": resamples, "seed": seed}
     words = "sources that no model has learned from" if seen else "all sources"
     words += f", split {split} (seed {split_seed})" if split else ""
+    return evaluate_pooled(pooled_tasks(urls, chosen, seen, split, split_seed), models, words, resamples=resamples, seed=seed)
+
+
+def evaluate_pooled(
+    pooled: Sequence[Pooled], models: Sequence[Learned], words: str, *, resamples: int = 1000, seed: int = 0
+) -> Evaluation:
+    """Compare the measures of tables with their labels, and those of quality models among them also across tasks.
+
+    Args:
+        pooled: a table a task.
+        models: the quality models whose measures the tables hold.
+        words: what sources they are of.
+        resamples: bootstrap draws.
+        seed: of the draws, and of the halvings of the models.
+    """
+    options = {"resamples": resamples, "seed": seed}
     tasks = [_benchmark(one, f"{words}; {resamples} bootstrap draws of sources with seed {seed}", options) for one in pooled]
     return Evaluation(
         tuple(tasks),

@@ -1,7 +1,8 @@
 """Make the quality model that ships: ``python -m pipelines.quality WORK --photographs DIR``.
 
-Labels real photographs with real models, trains ``miqa_small`` on them, measures them, evaluates on the sources of the test
-split, and writes the weights that ship. Every step goes on where it stopped.
+Labels real photographs with real models, trains ``miqa_small`` on them, compares it with measures, and with other networks
+that were trained on the same, on the sources of the test split, and writes the weights that ship. Every step goes on where it
+stopped.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from pathlib import Path
 import miqd_builder as mb
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import labelled_tasks
+from pipelines.quality.comparing import compare
 from pipelines.quality.labelling import DATA_SETS, GROUPS, label_group, run_of
 from pipelines.quality.shipping import ship
 
 BACKBONE = "weights/tf_efficientnet_lite0.safetensors"
-MEASURES = ("psnr", "ssim", "vsi", "lpips_alex")
-STEPS = ("label", "train", "measure", "evaluate", "ship")
+MEASURES = ("ssim", "vsi", "lpips_alex")
+STEPS = ("label", "train", "compare", "ship")
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--half", action="store_true", help="label 25 degradations of each photograph, not 50")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], dest="settings", help="field of the training as key=value")
+    parser.add_argument("--beside", nargs="+", default=[], help="further trainings in WORK/trainings to compare")
     asked = parser.parse_args()
     work, photographs = asked.work.resolve(), asked.photographs.resolve()
     if "label" in asked.steps:
@@ -43,12 +46,9 @@ def main() -> None:
     if "train" in asked.steps:
         backbone = f"network_options.backbone={photographs / BACKBONE}"
         mb.train("miqa_small", runs=runs, out=training.parent, settings=[backbone, *asked.settings], show_progress=True)
-    if "measure" in asked.steps:
-        for run in runs:
-            mb.measure(out=run, measures=MEASURES, workers=asked.workers, show_progress=True)
-    if "evaluate" in asked.steps:
-        found = mb.evaluate(training / "checkpoints/best.safetensors", runs, to=work / "evaluation", show_progress=True)
-        print(found.report)
+    if "compare" in asked.steps:
+        others = [training.parent / name for name in asked.beside]
+        print(compare([training, *others], runs, MEASURES, work / "comparison", workers=asked.workers))
     if "ship" in asked.steps:
         print(ship(training))
 
