@@ -77,7 +77,7 @@ def scores(training: Path, model: Learned, work: Path) -> pa.Table:
         names = [(source.source_id, name) for source in plan.parts["test"].sources for name in source.names]
         keys = [names[row] for row in rows.tolist()]
         columns: dict[str, pa.Array] = {name: pa.array([key[place] for key in keys]) for place, name in enumerate(KEY)}
-        places = {(output.task, output.label): place for place, output in enumerate(network.outputs)}
+        places: dict[tuple[str, str], int] = {(one.task, one.label): place for place, one in enumerate(network.outputs)}
         for (task, label), measure in model.measures.items():
             own = [places[task, one] for one in ((label,) if (task, label) in places else ("consistency", "accuracy"))]
             columns[measure.name] = pa.array(found[:, own].double().mean(1).numpy())
