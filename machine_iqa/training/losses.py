@@ -115,8 +115,8 @@ def damage_loss(predicted: Tensor, done: Tensor) -> Tensor:
         predicted: ``(N, D + 2)``: logits of the distortions, then the severities.
         done: ``(N, 3)``: the distortion's place, and the severities; NaN where it is none of these.
 
-    >>> damage_loss(torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.tensor([[1.0, 0.5, 1.0]])).item()
-    1.318...
+    >>> round(damage_loss(torch.tensor([[0.0, 0.0, 0.5, 0.5]]), torch.tensor([[1.0, 0.5, 1.0]])).item(), 3)
+    1.318
     """
     known = ~done.isnan().any(1)
     done = done.nan_to_num()
