@@ -138,14 +138,20 @@ def task_facts(folder: RunFolder, task: str) -> TaskFacts:
         by_models = database.execute(
             f"select n_models, count(*), count(accuracy_weighted) from {labels} group by all"
         ).fetchall()
-    cells = {Cell(**dict(zip(_IDENTITY, kind, strict=True))) for kind in kinds}
+    try:
+        cells = sorted({Cell(**dict(zip(_IDENTITY, kind, strict=True))) for kind in kinds})
+    except TypeError:  # nothing where other rows have a text or a number
+        raise StoreError(
+            f"'{folder.url}': labels of task {task} don't say of every image what was done to it. Run 'miqd verify' to find "
+            "the damaged part, and 'miqd label' again."
+        ) from None
     votes = voters(folder, task)
     most = max((models for models, _, _ in by_models if models is not None), default=None)
     all_models = max(most or 0, len(votes.models))
     return TaskFacts(
         task=task,
         source_ids=tuple(sources),
-        cells=Cells(tuple(sorted(cells))),
+        cells=Cells(tuple(cells)),
         models=tuple(votes.models),
         weights=np.array([votes.weights[model] for model in votes.models], np.float64),
         voters=votes,
