@@ -37,7 +37,7 @@ LARGE = 100_000
 class MiqaSmall(QualityNetwork):
     """Scores a whole image of any shape, with a soft mask of the region of interest that it predicts itself.
 
-    EfficientNet-Lite0, a classifier, looks at the whole image, made smaller, and isn't trained further: how sure it is of what
+    EfficientNet-Lite0, a classifier, looks at the whole image, made smaller, and stays nearly as it was: how sure it is of what
     it sees tells most. A mask head says where the region of interest is; the classifier's features are averaged over it, over
     the background and over everything, so that damage in either place counts for what it is. What making the image smaller
     hides, noise and blocking, is seen on 3x3 patches of the original pixels, by fixed statistics and by a small branch that

@@ -95,7 +95,7 @@ def _figures(figures: Sequence[Figure]) -> str:
         )
         for figure in overall(list(figures))
     ]
-    words = "On the test split, looked at once, with the weights that validation chose; 95 % intervals over source images."
+    words = "On the test split, with the weights that validation chose; 95 % intervals over source images."
     return f"## Figures\n\n{words}\n\n{table(head, rows)}"
 
 
