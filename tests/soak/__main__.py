@@ -19,8 +19,9 @@ from tests.chaos import processes
 from tests.conftest import ROOT
 from tests.soak.sampling import Sample, growth, sample
 
-COPIES = 1500
-"""Of each of the demo's eight scenes: more than can be done in an hour."""
+COPIES = 500
+"""Of each of the demo's eight scenes: rendering takes a part of an hour, showing them to models more than the rest of it."""
+STAGES = ("degrade", "respond")
 SECONDS_BETWEEN = 5.0
 _AS_DOCUMENTED = processes.Before(dask={"distributed.worker.profile.enabled": False})
 """Workers as docs/cluster.md starts them."""
@@ -31,12 +32,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("minutes", nargs="?", type=float, default=60.0)
     parser.add_argument("--log", type=Path, help="file for the samples, a JSON object a line")
-    parser.add_argument("--warm-up", type=float, default=0.2, help="share of the time that doesn't count")
+    parser.add_argument("--warm-up", type=float, default=0.2, help="share of each stage's time that doesn't count")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="miqd-soak-"))
     try:
         samples, code = _run(folder, 60 * options.minutes, options.log)
-        _show(samples, 60 * options.minutes * options.warm_up)
+        _show(samples, options.warm_up)
         rows = _rows(folder / "out")
         print(f"{rows} responses, exit code {code} after Ctrl-C (130 is right)")
         if code != 130:
@@ -53,13 +54,13 @@ def _run(folder: Path, seconds: float, log: Path | None) -> tuple[list[Sample], 
     for scene in sorted((ROOT / "pipelines/demo/images").glob("*.png")):
         for number in range(COPIES):
             shutil.copy(scene, images / f"{scene.stem}_{number:04}.png")
-    command = ["label", "--task", "cls", "--out", folder / "out", "--images", "none"]
+    command = ["label", "--task", "det", "--out", folder / "out", "--images", "none"]
     for setting in (
         "source.kind=folder",
         f"source.images={images}",
         "roi.kind=saliency",
         f"zoo=['{ROOT / 'model_zoo_configs/demo.yaml'}']",
-        "models=['demo_resnet10t','demo_mobilenetv3']",
+        "models=['demo_rtmdet','demo_yolox']",
         "degradations=['*_1','*_3','*_5']",
         "sources_per_part=1",
     ):
@@ -74,10 +75,12 @@ def _run(folder: Path, seconds: float, log: Path | None) -> tuple[list[Sample], 
         pids = {role: process.pid or 0 for role, process in roles.items()}
         start = time.monotonic()
         while client.is_alive() and time.monotonic() - start < seconds:
-            samples += (found := sample(pids, start))
+            stage = STAGES[(folder / "out" / "responses").exists()]
+            samples += (found := sample(pids, start, stage))
             _write(log, found)
             time.sleep(SECONDS_BETWEEN)
-        os.kill(pids["client"], signal.SIGINT)
+        if client.is_alive():
+            os.kill(pids["client"], signal.SIGINT)
         client.join(60)
         return samples, int(client.exitcode if client.exitcode is not None else -1)
 
@@ -89,20 +92,20 @@ def _write(log: Path | None, samples: Sequence[Sample]) -> None:
 
 
 def _show(samples: Sequence[Sample], warm_up: float) -> None:
-    for role in dict.fromkeys(one.role for one in samples):
-        own = [one for one in samples if one.role == role]
-        times = [one.seconds for one in own]
+    for stage, role in dict.fromkeys((one.stage, one.role) for one in samples):
+        own = [one for one in samples if (one.stage, one.role) == (stage, role)]
+        times = [one.seconds - own[0].seconds for one in own]
         for what, unit, values in (
             ("memory", "MB", [one.resident / 2**20 for one in own]),
             ("handles", "", [float(one.handles) for one in own]),
         ):
-            found = growth(times, values, warm_up=warm_up)
+            found = growth(times, values, warm_up=warm_up * times[-1])
             if found is None:
-                print(f"{role}: {what}: too short for a slope")
+                print(f"{stage}, {role}: {what}: too short for a slope")
                 continue
             print(
-                f"{role}: {what} {found.mean:.1f} {unit}, {min(values):.0f} to {max(values):.0f}; slope {found.slope:+.2f} "
-                f"{unit}/h, 95 % interval {found.low:+.2f} to {found.high:+.2f}, {found.n} minutes"
+                f"{stage}, {role}: {what} {found.mean:.1f} {unit}, {min(values):.0f} to {max(values):.0f}; "
+                f"slope {found.slope:+.2f} {unit}/h, 95 % interval {found.low:+.2f} to {found.high:+.2f}, {found.n} minutes"
             )
 
 

@@ -18,12 +18,14 @@ class Sample:
 
     Attributes:
         role: client, scheduler or worker.
+        stage: of the run.
         seconds: since the start.
         resident: bytes in memory.
         handles: open files and sockets.
     """
 
     role: str
+    stage: str
     seconds: float
     resident: int
     handles: int
@@ -47,14 +49,14 @@ class Growth:
     n: int
 
 
-def sample(processes: Mapping[str, int], start: float) -> list[Sample]:
+def sample(processes: Mapping[str, int], start: float, stage: str) -> list[Sample]:
     """Look at processes by role; those that are gone are left out."""
     found = []
     for role, pid in processes.items():
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             seconds = time.monotonic() - start
-            found.append(Sample(role, seconds, process.memory_info().rss, process.num_fds()))
+            found.append(Sample(role, stage, seconds, process.memory_info().rss, process.num_fds()))
     return found
 
 

@@ -43,7 +43,7 @@ def test_too_few_minutes_have_no_slope() -> None:
 
 
 def test_a_handle_more_is_seen(tmp_path: Path) -> None:
-    [before] = sample({"here": os.getpid()}, time.monotonic())
+    [before] = sample({"here": os.getpid()}, time.monotonic(), "now")
     with (tmp_path / "x").open("w"):
-        [after] = sample({"here": os.getpid(), "gone": 2**22 - 1}, time.monotonic())
+        [after] = sample({"here": os.getpid(), "gone": 2**22 - 1}, time.monotonic(), "now")
     assert after.handles == before.handles + 1 and after.resident > 10 * 2**20
