@@ -8,6 +8,7 @@ RUN ?= pipelines/demo.yaml
 TASK ?= det
 ARGS ?=
 EXTRAS ?= dev
+PINS ?= hashes.txt
 INPUTS ?= 20000
 ROUNDS ?= 100
 MINUTES ?= 60
@@ -21,10 +22,10 @@ help: ## Show this list
 
 setup: $(READY) ## Make .venv and install everything into it (no compiling, about a minute)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hashes.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small models, write reports (a few minutes)
@@ -45,7 +46,7 @@ demo-zoo: $(READY) ## Train the demo models again, on the CPU (about an hour)
 	$(BIN)/python -m pipelines.demo.train
 
 real: $(READY) ## Label real photographs with real pretrained models from ../shared/real (about an hour)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[dev,ultralytics]'
 	$(BIN)/python benchmarks/clean_metrics.py
 	$(BIN)/miqd label --task cls --run pipelines/real.yaml
 	$(BIN)/miqd label --task det --run pipelines/real.yaml
@@ -67,7 +68,7 @@ zoo-refresh: $(READY) ## Write the zoo files again from the installed packages (
 	$(BIN)/python -m miqd_builder.zoo.refresh model_zoo_configs
 
 zoo-sweep: $(READY) ## Build, check and measure every model with random weights on the CPU (resumable, about an hour)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,ultralytics]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --editable '.[dev,ultralytics]'
 	$(BIN)/miqd zoo verify --random-weights --table docs/model-zoo.md \
 		--csv docs/results/model-zoo_random-weights_cpu-1-thread_$$(date +%Y-%m).csv $(ARGS) \
 		$(addprefix --zoo ,$(filter-out %/demo.yaml %/roi.yaml %/measures.yaml,$(wildcard model_zoo_configs/*.yaml)))
@@ -85,7 +86,7 @@ soak: $(READY) ## A run under load, its memory and file handles sampled: make so
 	$(BIN)/python -m tests.soak $(MINUTES) $(ARGS)
 
 vulnerabilities: $(READY) ## Ask the package index for known vulnerabilities of the pinned packages (network; SECURITY.md)
-	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 docs: $(READY) ## Build the documentation site into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -15,9 +15,13 @@ def name_of(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;]", requirement)[0]).lower()
 
 
+def lines_of(file: str) -> list[str]:
+    return [line for line in (ROOT / file).read_text().splitlines() if line and not line.startswith("#")]
+
+
 def pins() -> dict[str, set[str]]:
     """Versions by package; several only where markers tell them apart."""
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = lines_of("constraints.txt")
     found: dict[str, set[str]] = {}
     for line in lines:
         version, marker, _ = line.partition("==")[2].partition(";")
@@ -32,6 +36,18 @@ def test_all_that_the_project_asks_for_is_pinned() -> None:
     extras = project["optional-dependencies"]
     asked = [*project["dependencies"], *(one for name in ("dev", "s3") for one in extras[name])]
     assert [one for one in asked if name_of(one) not in pins()] == []
+
+
+def test_each_pinned_version_has_hashes() -> None:
+    hashed: dict[str, list[str]] = {}
+    for line in lines_of("hashes.txt"):
+        if line.startswith(" "):
+            hashed[list(hashed)[-1]].append(line.strip(" \\"))
+        else:
+            hashed[line.strip(" \\")] = []
+    assert sorted(hashed) == sorted(lines_of("constraints.txt"))
+    for requirement, hashes in hashed.items():
+        assert hashes and all(re.fullmatch("--hash=sha256:[0-9a-f]{64}", one) for one in hashes), requirement
 
 
 def test_what_is_installed_is_what_is_pinned() -> None:
