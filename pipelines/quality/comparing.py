@@ -91,7 +91,7 @@ def measured(runs: Sequence[Path], seen: set[str], measures: tuple[str, ...], wo
         waiting = {}
         for run in runs:
             file = work / f"{run.name}-measures.parquet"
-            if not file.exists() or set(pq.read_schema(file).names) != {*KEY, *measures}:
+            if not _measured(file, unseen_sources(run, seen), measures):
                 waiting[pool.submit(measure_run, run, seen, measures, file)] = run
         for number, done in enumerate(as_completed(waiting), 1):
             print(f"measure: {number}/{len(waiting)} runs, {waiting[done].name}: {done.result()} images", flush=True)
@@ -101,14 +101,12 @@ def measured(runs: Sequence[Path], seen: set[str], measures: tuple[str, ...], wo
 
 def measure_run(run: Path, seen: set[str], measures: Sequence[str], file: Path) -> int:
     """Compute measures of the unseen sources of a run; returns the number of images."""
-    folder = RunFolder(str(run))
-    record = RunRecord.load(folder)
-    assert record is not None
+    folder, record = _opened(run)
     images = RunImages(folder, record)
     computed = [create_measure(name) for name in measures]
     keys: list[tuple[str, str]] = []
     values: list[list[np.ndarray]] = [[] for _ in measures]
-    for source_id in (one for part in record.parts for one in part if source_key(one) not in seen):
+    for source_id in unseen_sources(run, seen):
         reference = images.read(source_id, ORIGINAL)
         for at in range(0, len(record.degradations), TOGETHER):
             named = list(images.several(source_id, record.degradations[at : at + TOGETHER]))
@@ -121,6 +119,25 @@ def measure_run(run: Path, seen: set[str], measures: Sequence[str], file: Path) 
         columns[name] = pa.array(np.concatenate(column) if column else np.empty(0))
     _write(pa.table(columns), file)
     return len(keys)
+
+
+def unseen_sources(run: Path, seen: set[str]) -> list[str]:
+    """Return the sources of a run that nobody has seen."""
+    return [one for part in _opened(run)[1].parts for one in part if source_key(one) not in seen]
+
+
+def _opened(run: Path) -> tuple[RunFolder, RunRecord]:
+    folder = RunFolder(str(run))
+    record = RunRecord.load(folder)
+    assert record is not None
+    return folder, record
+
+
+def _measured(file: Path, sources: Sequence[str], measures: Sequence[str]) -> bool:
+    """Whether a file has these measures of these sources, and of no others: the split may have changed since."""
+    if not file.exists() or set(pq.read_schema(file).names) != {*KEY, *measures}:
+        return False
+    return set(pq.ParquetFile(file).read(["source_id"])["source_id"].to_pylist()) == set(sources)
 
 
 def with_columns(table: TaskTable, others: Sequence[pa.Table]) -> TaskTable:

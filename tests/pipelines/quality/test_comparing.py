@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import spearmanr
@@ -49,3 +50,9 @@ def test_the_unseen_are_scored_once_by_all(demo: Path, tmp_path: Path, monkeypat
     text = page.read_text()
     assert compare([tmp_path / "tiny"], runs, ["gmsd"], tmp_path / "comparison", workers=1).read_text() == text
     assert before == {file.name: file.stat().st_mtime_ns for file in page.parent.glob("*.parquet")} and len(before) == 3
+
+    file = tmp_path / "comparison" / f"{CLS}-measures.parquet"
+    whole_table = pq.ParquetFile(file).read()
+    pq.write_table(whole_table.filter(pc.not_equal(whole_table["source_id"], min(unseen))), file)  # as of another split
+    assert compare([tmp_path / "tiny"], runs, ["gmsd"], tmp_path / "comparison", workers=1).read_text() == text
+    assert pq.ParquetFile(file).read().equals(whole_table)
