@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from machine_iqa.data.labelled import Labelled
 from machine_iqa.networks.base import QualityNetwork
@@ -111,7 +112,7 @@ def begin(config: TrainingConfig, parts: Mapping[SplitName, Labelled]) -> bool:
     file = config.folder / CONFIG
     content = config.model_dump(mode="json") | {"data": data_hash(parts)}
     if file.exists():
-        there = yaml.safe_load(file.read_text("utf-8"))
+        there = _with_later_fields(yaml.safe_load(file.read_text("utf-8")))
         other = [name for name in content if name not in MAY_CHANGE and there.get(name) != content[name]]
         if other:
             named = "its images or labels" if other == ["data"] else ", ".join(name for name in other if name != "data")
@@ -121,6 +122,15 @@ def begin(config: TrainingConfig, parts: Mapping[SplitName, Labelled]) -> bool:
     (config.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return (config.folder / LAST).exists()
+
+
+def _with_later_fields(content: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a training that began before some of them existed: these have their defaults."""
+    fields = {name: value for name, value in content.items() if name != "data"}
+    try:
+        return TrainingConfig.model_validate(fields).model_dump(mode="json") | {"data": content.get("data")}
+    except ValidationError:
+        return content
 
 
 def data_hash(parts: Mapping[SplitName, Labelled]) -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from machine_iqa.networks.base import Output
 from machine_iqa.networks.registry import NETWORKS
 from machine_iqa.training.config import load_config
-from machine_iqa.training.files import BEST, LAST, source_key
+from machine_iqa.training.files import BEST, CONFIG, LAST, source_key
 from machine_iqa.training.run import plan_training, run_training
 from machine_iqa.weights import load_model, save_model
 from miqd_builder.errors import ConfigError
@@ -121,6 +122,10 @@ def test_what_does_not_fit_is_one_line(demo: Path, tmp_path: Path) -> None:
         return str(error.value)
 
     assert "holds a training that differs in learning_rate" in refused(learning_rate=0.5)
+    before_it_existed = yaml.safe_load((tmp_path / "tiny" / CONFIG).read_text())
+    assert before_it_existed["losses"].pop("damage") == 0
+    (tmp_path / "tiny" / CONFIG).write_text(yaml.safe_dump(before_it_existed))
+    run_training(plan_training(load_config(fields=fields)))  # goes on: a field that came later has its default
     assert "Unknown network 'tinny'" in refused(network="tinny") and "Did you mean 'tiny'" in refused(network="tinny")
     best = str(tmp_path / "tiny" / BEST)
     assert "set network, tasks and labels to these" in refused(name="other", weights=best, labels=["composite"])
