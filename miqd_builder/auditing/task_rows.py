@@ -6,7 +6,6 @@ Sources, models and cells are codes there. Labels are read with their checksums;
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -130,7 +129,7 @@ def task_facts(folder: RunFolder, task: str) -> TaskFacts:
         StoreError: there are none, or a part is damaged.
     """
     names = part_names(folder, "labels", task=task)
-    with open_database(folder) as database, damage(folder, "labels"):
+    with open_database(folder) as database:
         labels = files_sql(folder, names)
         sources = [row[0] for row in database.execute(f"select distinct source_id from {labels} order by all").fetchall()]
         kinds = database.execute(f"select distinct {', '.join(_IDENTITY)} from {labels}").fetchall()
@@ -162,22 +161,6 @@ def task_facts(folder: RunFolder, task: str) -> TaskFacts:
         incomplete_rows=sum(rows for models, rows, _ in by_models if models is not None and models < all_models),
         most_models=most,
     )
-
-
-@contextmanager
-def damage(folder: RunFolder, table: str) -> Iterator[None]:
-    """Turn DuckDB's error about a file into one line.
-
-    Raises:
-        StoreError: a part can't be read.
-    """
-    import duckdb
-
-    try:
-        yield
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(f"A part of {table} in '{folder.url}' is damaged ({reason}): 'miqd verify' names it.") from None
 
 
 def blocks(folder: RunFolder, facts: TaskFacts) -> Iterator[Block]:
@@ -252,8 +235,7 @@ def _load_scores(database: duckdb.DuckDBPyConnection, folder: RunFolder, names: 
             "severity integer, consistency double, accuracy double)"
         )
         return
-    with damage(folder, "scores"):
-        database.execute(_SCORES.format(files=files_sql(folder, names, "filename=true")))
+    database.execute(_SCORES.format(files=files_sql(folder, names, "filename=true")))
 
 
 def _filled(column: Any) -> NDArray[Any]:

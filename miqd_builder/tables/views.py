@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from miqd_builder.errors import StoreError
@@ -29,14 +30,12 @@ def open_views(folder: RunFolder) -> duckdb.DuckDBPyConnection:
     """
     import duckdb
 
-    database = open_database(folder)
+    database = _connected(folder)
     try:
         _create_views(database, folder)
     except duckdb.Error as error:
         database.close()
-        raise StoreError(
-            f"A part of '{folder.url}' can't be read ({' '.join(str(error).split())[:200]}): 'miqd verify' names it."
-        ) from error
+        raise _unreadable(folder, error) from error
     return database
 
 
@@ -55,14 +54,20 @@ def _create_views(database: duckdb.DuckDBPyConnection, folder: RunFolder) -> Non
             database.execute(f"create view {table} as {' union all by name '.join(selects)}")
 
 
-def open_database(folder: RunFolder) -> duckdb.DuckDBPyConnection:
-    """Return an empty database in memory that reads the files of a run folder, wherever it is."""
+@contextmanager
+def open_database(folder: RunFolder) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty database in memory that reads the files of a run folder, wherever it is.
+
+    Raises:
+        StoreError: DuckDB can't read a part: it is damaged, or the object store fails.
+    """
     import duckdb
 
-    database = duckdb.connect()
-    if not folder.local:
-        database.register_filesystem(folder.fs)
-    return database
+    with _connected(folder) as database:
+        try:
+            yield database
+        except duckdb.Error as error:
+            raise _unreadable(folder, error) from error
 
 
 def files_sql(folder: RunFolder, names: Sequence[str], *options: str) -> str:
@@ -76,6 +81,19 @@ def files_sql(folder: RunFolder, names: Sequence[str], *options: str) -> str:
     root = _root(folder)
     files = ", ".join(_text(glob.escape(f"{root}/{name}")) for name in names)
     return f"read_parquet({', '.join([f'[{files}]', 'hive_partitioning=false', *options])})"
+
+
+def _connected(folder: RunFolder) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    database = duckdb.connect()
+    if not folder.local:
+        database.register_filesystem(folder.fs)
+    return database
+
+
+def _unreadable(folder: RunFolder, error: duckdb.Error) -> StoreError:
+    return StoreError(f"A part of '{folder.url}' can't be read ({' '.join(str(error).split())[:200]}): 'miqd verify' names it.")
 
 
 def _of_task(folder: RunFolder, table: str, task: str, models: bool) -> str:
