@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from pydantic import ValidationError
+from torch import Tensor
 
 from machine_iqa.data.labelled import Labelled
 from machine_iqa.networks.base import QualityNetwork
@@ -20,6 +23,7 @@ from miqd_builder.errors import ConfigError
 from miqd_builder.tables.splits import SplitName
 
 CONFIG, CARD, METRICS, LOST, RECORD = "config.yaml", "card.md", "metrics.csv", "lost.txt", "test.json"
+SCORES = "test.parquet"
 BEST, LAST = "checkpoints/best.safetensors", "checkpoints/last.ckpt"
 MAY_CHANGE = ("workers", "save_every", "device", "gpu_ids")
 """Fields with which a training may go on that was begun with others: none of them changes what is learned."""
@@ -83,6 +87,26 @@ def record_of(config: TrainingConfig, parts: Mapping[SplitName, Labelled]) -> Mo
         version=config.version,
         training=training,
     )
+
+
+def write_scores(folder: Path, data: Labelled, rows: Tensor, scores: Tensor) -> None:
+    """Write ``test.parquet``: ``source_id``, ``degradation``, and a column an output, such as ``cls_consistency``.
+
+    Args:
+        folder: of the training.
+        data: the images of the test split.
+        rows: number of each scored image among them, int64 ``(N,)``.
+        scores: float32 ``(N, outputs)``.
+    """
+    names = [(source.source_id, name) for source in data.sources for name in source.names]
+    found = [names[row] for row in rows.tolist()]
+    keys = {"source_id": [source_id for source_id, _ in found], "degradation": [name for _, name in found]}
+    columns = {name: pa.array(values, pa.string()) for name, values in keys.items()}
+    for place, output in enumerate(data.outputs):
+        columns[f"{output.task}_{output.label}"] = pa.array(scores[:, place].numpy())
+    unfinished = folder / f".{SCORES}"
+    pq.write_table(pa.table(columns), unfinished)
+    unfinished.replace(folder / SCORES)
 
 
 def start_from(network: QualityNetwork, config: TrainingConfig) -> None:

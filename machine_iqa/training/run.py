@@ -41,6 +41,7 @@ from machine_iqa.training.files import (
     record_of,
     sources,
     start_from,
+    write_scores,
 )
 from machine_iqa.training.loaders import Loaders
 from machine_iqa.training.module import QualityModule
@@ -167,9 +168,10 @@ def predict(network: QualityNetwork, loader: BatchLoader, device: torch.device) 
 
 
 def _report(plan: TrainingPlan, device: torch.device) -> list[Figure]:
-    """Figures of the best weights on the test split."""
+    """Figures of the best weights on the test split, whose scores are kept."""
     network, _ = load_model(plan.config.folder / BEST)
     rows, scores, lost = predict(network, plan.loaders.loader("test"), device)
+    write_scores(plan.config.folder, plan.parts["test"], rows, scores)
     if lost:
         file = plan.config.folder / LOST
         known = set(file.read_text("utf-8").splitlines()) if file.exists() else set()

@@ -11,26 +11,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-import yaml
 
 from machine_iqa.data.batches import one_thread
 from machine_iqa.evaluation.learned import Learned, all_learned
 from machine_iqa.evaluation.pooled import pooled_tasks
 from machine_iqa.evaluation.report import write_evaluation
 from machine_iqa.evaluation.run import evaluate_pooled
-from machine_iqa.training.config import load_config
-from machine_iqa.training.files import CONFIG, source_key
-from machine_iqa.training.run import best_file, plan_training, predict
-from machine_iqa.weights import load_model
+from machine_iqa.training.files import SCORES, source_key
+from machine_iqa.training.run import best_file
 from miqd_builder.benchmarking.directions import PSNR
 from miqd_builder.benchmarking.joined import TaskTable
+from miqd_builder.errors import ConfigError
 from miqd_builder.measures import create_measure
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.record import RunRecord
 from miqd_builder.tables.run_images import RunImages
 from miqd_builder.tables.schema import ORIGINAL
-from miqd_builder.zoo.weights.cache import file_sha256
 
 KEY = ("source_id", "degradation")
 TOGETHER = 8
@@ -40,13 +36,13 @@ TOGETHER = 8
 def compare(trainings: Sequence[Path], runs: Sequence[Path], measures: Sequence[str], work: Path, *, workers: int) -> Path:
     """Score the images that none of the trainings has seen by their networks and by measures, and write ``evaluation.md``.
 
-    Scores are kept in ``work``, a file a training and a run, and not computed again.
+    Measures are kept in ``work``, a file a run, and not computed again.
 
     Args:
         trainings: folders of finished trainings on the same split of the same runs.
         runs: run folders with the labels.
         measures: names of full-reference measures, beside PSNR.
-        work: folder for scores and report.
+        work: folder for measures and report.
         workers: processes that compute measures.
 
     Returns:
@@ -55,7 +51,7 @@ def compare(trainings: Sequence[Path], runs: Sequence[Path], measures: Sequence[
     models = all_learned([str(best_file(training)) for training in trainings])
     seen = {key for model in models for key in model.training["seen"]}
     work.mkdir(parents=True, exist_ok=True)
-    tables = [scores(training, model, work) for training, model in zip(trainings, models, strict=True)]
+    tables = [scores(training, model) for training, model in zip(trainings, models, strict=True)]
     tables.append(pa.concat_tables(measured(runs, seen, tuple(measures), work, workers)))
     pooled = [
         replace(one, table=with_columns(one.table, tables))
@@ -64,25 +60,23 @@ def compare(trainings: Sequence[Path], runs: Sequence[Path], measures: Sequence[
     return write_evaluation(evaluate_pooled(pooled, models, "sources that no model has learned from"), work)
 
 
-def scores(training: Path, model: Learned, work: Path) -> pa.Table:
-    """Return what a training's best weights say of its test split: a column a measure of :class:`.learned.Learned`."""
-    file = work / f"{training.name}-{file_sha256(best_file(training))[:12]}.parquet"
+def scores(training: Path, model: Learned) -> pa.Table:
+    """Return what a training's best weights say of its test split: a column a measure of :class:`.learned.Learned`.
+
+    Raises:
+        ConfigError: the training hasn't ended.
+    """
+    file = training / SCORES
     if not file.exists():
-        fields = yaml.safe_load((training / CONFIG).read_text("utf-8"))
-        plan = plan_training(load_config(fields={name: value for name, value in fields.items() if name != "data"}))
-        network, _ = load_model(best_file(training))
-        rows, found, lost = predict(network, plan.loaders.loader("test"), torch.device("cpu"))
-        for line in lost:
-            print(f"{training.name}: {line}", flush=True)
-        names = [(source.source_id, name) for source in plan.parts["test"].sources for name in source.names]
-        keys = [names[row] for row in rows.tolist()]
-        columns: dict[str, pa.Array] = {name: pa.array([key[place] for key in keys]) for place, name in enumerate(KEY)}
-        places: dict[tuple[str, str], int] = {(one.task, one.label): place for place, one in enumerate(network.outputs)}
-        for (task, label), measure in model.measures.items():
-            own = [places[task, one] for one in ((label,) if (task, label) in places else ("consistency", "accuracy"))]
-            columns[measure.name] = pa.array(found[:, own].double().mean(1).numpy())
-        _write(pa.table(columns), file)
-    return pq.ParquetFile(file).read()
+        raise ConfigError(f"'{training}' holds no {SCORES}: train to the end first.")
+    found = pq.ParquetFile(file).read()
+    columns = {name: found[name] for name in KEY}
+    for (task, label), measure in model.measures.items():
+        own = [
+            f"{task}_{one}" for one in ((label,) if f"{task}_{label}" in found.column_names else ("consistency", "accuracy"))
+        ]
+        columns[measure.name] = pa.array(np.mean([found[name].to_numpy().astype(np.float64) for name in own], axis=0))
+    return pa.table(columns)
 
 
 def measured(runs: Sequence[Path], seen: set[str], measures: tuple[str, ...], work: Path, workers: int) -> Iterator[pa.Table]:

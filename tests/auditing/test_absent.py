@@ -101,7 +101,7 @@ def test_a_damaged_part_and_a_report_of_another_version(tmp_path: Path) -> None:
         read_document(RunFolder(str(run)))
     part = run / "scores/task=cls/model=bright2/part-00001.parquet"
     part.write_bytes(part.read_bytes()[:200])
-    with pytest.raises(StoreError, match="can.t be read"):
+    with pytest.raises(StoreError, match="can't be read"):
         mb.audit(run, resamples=5)
     part.unlink()
     found = mb.audit(run, resamples=5).document.tasks["cls"]

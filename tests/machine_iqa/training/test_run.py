@@ -60,6 +60,7 @@ def test_killed_twice_and_resumed_is_as_if_nothing_had_happened(demo: Path, tmp_
     assert metrics(one) == metrics(other) and len(metrics(one)) == 24
     assert (one / BEST).read_bytes() == (other / BEST).read_bytes()
     assert (one / "test.json").read_bytes() == (other / "test.json").read_bytes()
+    assert (one / "test.parquet").read_bytes() == (other / "test.parquet").read_bytes()
     states = [torch.load(folder / LAST, weights_only=True) for folder in (one, other)]
     for part in ("state_dict", "current_model_state"):
         assert all(torch.equal(states[0][part][name], states[1][part][name]) for name in states[0][part])
