@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from miqd_builder import consent, user_code
 from miqd_builder.errors import ConfigError, MiqdError, did_you_mean
 from miqd_builder.garbage import not_collected
+from miqd_builder.zoo.adapters.deferred_imports import deferred
 from miqd_builder.zoo.adapters.mm_options import check_options
 from miqd_builder.zoo.entry import ModelEntry
 from miqd_builder.zoo.mmcv_ops import install as install_operators
@@ -49,7 +50,7 @@ def import_package(name: str) -> ModuleType:
     """
     _require(name)
     install_operators()
-    with quiet(), not_collected():
+    with quiet(), not_collected(), deferred():
         package = importlib.import_module(name)
         importlib.import_module(f"{name}.models")
         importlib.import_module("mmengine.logging").MMLogger.get_current_instance().setLevel("WARNING")
