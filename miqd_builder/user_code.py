@@ -20,7 +20,6 @@ from types import ModuleType
 
 import psutil
 
-from miqd_builder.arrow_pandas import give_pandas
 from miqd_builder.errors import ConfigError, MiqdError, StaleCodeError
 from miqd_builder.source_snapshot import FINDER, ModuleSource, SnapshotLoader, import_anew, read_source
 
@@ -61,7 +60,6 @@ def load(module: str, sha256: str | None = None, *, anew: bool = True) -> Module
         StaleCodeError: neither memory nor disk has the code of this hash, or it can't be loaded without a restart.
         Exception: whatever the module raises when it is imported.
     """
-    give_pandas()
     wanted = sha256 or (_PLANNED.get() or {}).get(module)
     with _LOCK:
         kept: ModuleSource | None = FINDER.source(module)

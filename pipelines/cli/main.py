@@ -126,11 +126,9 @@ def label(
     dry_run: DryRun = False,
 ) -> None:
     """Run the models on the degraded images and write responses, scores and labels."""
-    from miqd_builder.arrow_pandas import withhold_pandas
     from pipelines import api
     from pipelines.cli import console
 
-    withhold_pandas()
     made = api.label(
         task=task or [],
         run=run,

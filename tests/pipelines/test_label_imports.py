@@ -22,9 +22,8 @@ finally:
 """
 AT_ONCE = """
 from contextlib import nullcontext
-import miqd_builder.arrow_pandas, miqd_builder.zoo.adapters.mm_config as mm_config
+import miqd_builder.zoo.adapters.mm_config as mm_config
 mm_config.deferred = nullcontext
-miqd_builder.arrow_pandas.withhold_pandas = lambda: None
 """
 
 
@@ -57,7 +56,7 @@ def label(folder: Path, before: str) -> tuple[dict[str, bytes], set[str]]:
 def test_labels_are_the_same_without_the_modules_that_wait(tmp_path: Path) -> None:
     tables, imported = label(tmp_path / "waiting", "")
     same, everything = label(tmp_path / "at_once", AT_ONCE)
-    waiting = set(DEFERRED) - {"scipy.linalg"} | {"pandas"}  # numba imports it when boxes are compared
+    waiting = set(DEFERRED) - {"scipy.linalg"}  # numba imports it when boxes are compared
     assert waiting <= everything  # otherwise they needn't wait
     assert not waiting & imported
     assert any("labels" in name for name in tables)
