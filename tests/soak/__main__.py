@@ -21,7 +21,6 @@ from tests.soak.sampling import Sample, growth, sample
 
 COPIES = 500
 """Of each of the demo's eight scenes: rendering takes a part of an hour, showing them to models more than the rest of it."""
-STAGES = ("degrade", "respond")
 SECONDS_BETWEEN = 5.0
 _AS_DOCUMENTED = processes.Before(dask={"distributed.worker.profile.enabled": False})
 """Workers as docs/cluster.md starts them."""
@@ -75,14 +74,21 @@ def _run(folder: Path, seconds: float, log: Path | None) -> tuple[list[Sample], 
         pids = {role: process.pid or 0 for role, process in roles.items()}
         start = time.monotonic()
         while client.is_alive() and time.monotonic() - start < seconds:
-            stage = STAGES[(folder / "out" / "responses").exists()]
-            samples += (found := sample(pids, start, stage))
+            samples += (found := sample(pids, start, _stage(folder / "out/progress/label-det.json")))
             _write(log, found)
             time.sleep(SECONDS_BETWEEN)
         if client.is_alive():
             os.kill(pids["client"], signal.SIGINT)
         client.join(60)
         return samples, int(client.exitcode if client.exitcode is not None else -1)
+
+
+def _stage(progress: Path) -> str:
+    """The stage that the run says it is at."""
+    try:
+        return str(json.loads(progress.read_text())["stage"]) or "start"
+    except (OSError, ValueError):
+        return "start"
 
 
 def _write(log: Path | None, samples: Sequence[Sample]) -> None:
