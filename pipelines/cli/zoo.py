@@ -64,6 +64,12 @@ def zoo_fetch(
     from pipelines.cli import show_zoo as zoo_console
 
     others = _files_of_others(pattern)
+    if others is not None and (task or family or license or zoo):
+        from miqd_builder.errors import ConfigError
+
+        raise ConfigError(
+            f"'{pattern}' is no model: --task, --family, --license and --zoo choose among models, leave them out."
+        )
     entries = [] if others is not None else _entries(pattern, task, zoo, family=family, license=license)
     files = remote_files(entries) if others is None else others
     if dry_run:

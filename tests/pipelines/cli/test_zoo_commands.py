@@ -114,6 +114,8 @@ def test_fetch_knows_the_weights_of_measures(miqd, site: Site, name: str, file: 
 
 
 def test_fetch_says_which_weights_have_no_address(miqd, site: Site) -> None:
+    refused = miqd("zoo", "fetch", "niqe", "--task", "det")
+    assert refused.code == 1 and refused.err.startswith("Error: 'niqe' is no model: --task")
     result = miqd("zoo", "fetch", "hyperiqa")
     assert result.code == 1 and "have no known sha256, so they are not fetched" in result.err
 
