@@ -49,6 +49,7 @@ class QualityNetwork(nn.Module):
     Attributes:
         outputs: what the columns of its scores are.
         backbone_modules: dotted names of what starts from pretrained weights, and may learn more slowly than the rest.
+        unused: parameters that checkpoints hold and scores don't depend on: they aren't trained.
         any_size: views whose height and width depend on the image.
         faster_in_onnx: whether ONNX Runtime is much faster than PyTorch on a CPU.
         eight_bits: names of matrices and kernels that files of weights may hold in 8 bits, with a scale a row.
@@ -56,6 +57,7 @@ class QualityNetwork(nn.Module):
 
     outputs: tuple[Output, ...]
     backbone_modules: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     any_size: tuple[str, ...] = ()
     faster_in_onnx: bool = False
     eight_bits: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ class RaMiqa(QualityNetwork):
     """
 
     backbone_modules = ("base_model", "pos_embed")
+    unused = ("base_model.pos_embed",)
 
     def __init__(
         self, outputs: Sequence[Output], backbone: str | Path | None = None, region_encoder: str | Path | None = None

@@ -46,6 +46,8 @@ class QualityModule(LightningModule):
                 f"Network '{config.network}' names no pretrained part: leave backbone_learning_rate out of its training file."
             )
         freeze(network, config.frozen)
+        for name in network.unused:  # several processes wait for the gradient of all that learns
+            network.get_parameter(name).requires_grad_(False)
         self.network = network
         self._config, self._epoch_steps = config, epoch_steps
         self.seen: list[tuple[Tensor, Tensor]] = []
