@@ -51,3 +51,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(n) for n in nearest)}?" if nearest else ""
+
+
+class NoMemoryError(MiqdError):
+    """The process has no memory left to go on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from miqd_builder.errors import MiqdError
+from miqd_builder.errors import MiqdError, NoMemoryError
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.store.keys import Command, CommandKey
 from miqd_builder.store.stored_json import of_json, parse
@@ -107,7 +108,14 @@ class RunProgress:
 
 
 class Heartbeat:
-    """Keeps the progress file of one command up to date while the command runs; a context manager."""
+    """Keeps the progress file of one command up to date while the command runs; a context manager.
+
+    When there is no memory for that, it ends the command: other threads may have died of it before they could say so, and the
+    command would wait for them for ever.
+
+    Raises:
+        NoMemoryError: there was none, at the end.
+    """
 
     def __init__(self, folder: RunFolder, command: CommandKey, *, models: Sequence[str], parts: Sequence[int]) -> None:
         self._folder = folder
@@ -121,8 +129,11 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._in_flight: Callable[[], Sequence[PartItem]] = list
         self._stage_start = 0.0
+        self._in_main = False
+        self._no_memory = False
 
     def __enter__(self) -> Heartbeat:
+        self._in_main = threading.current_thread() is threading.main_thread()
         self._write()
         self._thread.start()
         return self
@@ -131,7 +142,13 @@ class Heartbeat:
         self._stop.set()
         self._thread.join()
         self.progress.state = "finished" if kind is None else "stopped"
-        self._write()
+        with contextlib.suppress(MemoryError):
+            self._write()
+        if self._no_memory and kind is KeyboardInterrupt:
+            raise NoMemoryError(
+                "The process has no memory left. What is done is kept: run the same command again with more of it, with fewer "
+                "workers or a smaller batch."
+            ) from None
 
     @contextmanager
     def stage(self, name: str, total: int, in_flight: Callable[[], Sequence[PartItem]]) -> Iterator[Callable[[int], None]]:
@@ -159,8 +176,13 @@ class Heartbeat:
         self._write()
 
     def _beat(self) -> None:
-        while not self._stop.wait(SECONDS_BETWEEN_BEATS):
-            self._write()
+        try:
+            while not self._stop.wait(SECONDS_BETWEEN_BEATS):
+                self._write()
+        except MemoryError:
+            self._no_memory = True
+            if self._in_main:  # a signal to this very thread wakes it from whatever it waits for
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _write(self) -> None:
         """Write the file; a full disk or a lost connection stops the work elsewhere, not here."""

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from miqd_builder.store.keys import PartKey
 from tests.chaos.processes import Before, miqd
 from tests.conftest import make_data_set, part_bytes, toy_entry, write_run, write_zoo
 
@@ -97,9 +98,15 @@ def names(out: Path) -> set[str]:
 
 
 def finished(out: Path) -> dict[str, tuple[int, int]]:
-    """Parts that are there, with what changes when one is written again; candidates count with the variants made with them."""
+    """Parts that are there, with what changes when one is written again; candidates count with the variants made with them.
+
+    Parts of which something is in the quarantine are to be written again.
+    """
+    keys = [PartKey.parse(file.stem) for file in (out / "quarantine").glob("*.parquet")]
+    again = {f"part-{key.part:05d}.parquet" for key in keys if key is not None}
     parts = [path for table in TABLES for path in (out / table).rglob("part-*.parquet")]
     parts = [path for path in parts if path.parent.name != "candidates" or (out / "variants" / path.name).exists()]
+    parts = [path for path in parts if path.name not in again]
     return {str(path.relative_to(out)): (path.stat().st_mtime_ns, path.stat().st_ino) for path in parts}
 
 

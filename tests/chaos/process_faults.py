@@ -188,6 +188,7 @@ def run_out_of_memory(one: Round) -> None:
     """The process gets little memory: whatever it can't do is in the quarantine, or it ends with one line."""
     megabytes = one.rng.choice((2, 8, 20, 40, 80))
     code = run_command(one.fresh_log(), one.command(), Before(memory=megabytes * 2**20))
-    one.note(f"{megabytes} MB more memory, exit code {code}", in_flight=3)
+    quarantined = len(list((one.out / "quarantine").glob("*.parquet")))
+    one.note(f"{megabytes} MB more memory, exit code {code}, {quarantined} parts not whole", in_flight=3 + quarantined)
     if code not in (0, 1, 2) and code > 0:
         raise BrokenPromiseError(f"exit code {code}: {one.log.read_text()[-300:]}")
