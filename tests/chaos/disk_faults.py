@@ -91,7 +91,8 @@ def _disk(one: Round, size: str) -> Iterator[Path]:
 
 def _move(one: Round) -> None:
     """Copy the run folder, times and all, to where the round goes on with it; the file system goes away."""
-    _run("cp", "--archive", str(one.out), str(one.folder / "out"))
+    if one.out.exists():  # the disk may have been read-only before anything was written
+        _run("cp", "--archive", str(one.out), str(one.folder / "out"))
 
 
 def _mount(place: Path, size: str) -> None:
