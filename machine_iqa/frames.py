@@ -119,6 +119,11 @@ class VideoFile:
         if not container.streams.video:
             container.close()
             raise UnreadableVideoError(f"File '{self.path}' has no video stream.")
+        if container.streams.video[0].codec_context is None:
+            container.close()
+            raise UnreadableVideoError(
+                f"Video '{self.path}' is of a codec that FFmpeg doesn't know: convert it, or it is damaged."
+            )
         return container
 
 

@@ -89,12 +89,14 @@ def test_what_is_no_video(tmp_path: Path, model: MIQAModel) -> None:
     (tmp_path / "empty.mp4").touch()
     whole = film(tmp_path / "a.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])  # its table of frames is at the end
+    (tmp_path / "codec.mp4").write_bytes(whole.replace(b"avc1", b"zzzz"))
     film(tmp_path / "none.avi", frames=0)
     film(tmp_path / "trackless.mp4", frames=0)  # FFmpeg drops a track without frames
     messages = {
         "text.mp4": "can't be opened",
         "empty.mp4": "can't be opened",
         "cut.mp4": "can't be opened",
+        "codec.mp4": "a codec that FFmpeg doesn't know",
         "none.avi": "holds no frames",
         "trackless.mp4": "no video stream",
         "missing.mp4": "is not there",
