@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from miqd_builder.errors import InvalidResponsesError
+
 
 def encode_masks(masks: NDArray[np.bool_]) -> list[bytes]:
     """Encode bool masks ``(n, height, width)`` as COCO compressed RLE counts."""
@@ -43,10 +45,17 @@ def encode_map(classes: NDArray[np.integer]) -> dict[int, bytes]:
 
 
 def decode_masks(counts: Sequence[bytes], height: int, width: int) -> NDArray[np.bool_]:
-    """Decode COCO compressed RLE counts into bool masks ``(n, height, width)``."""
+    """Decode COCO compressed RLE counts into bool masks ``(n, height, width)``.
+
+    Raises:
+        InvalidResponsesError: the counts are damaged.
+    """
     from pycocotools import mask as coco_mask
 
     if not len(counts):
         return np.zeros((0, height, width), bool)
-    decoded = coco_mask.decode([{"size": [height, width], "counts": c} for c in counts])
+    try:
+        decoded = coco_mask.decode([{"size": [height, width], "counts": c} for c in counts])
+    except ValueError as error:
+        raise InvalidResponsesError(f"The run lengths of a mask are damaged ({error}): 'miqd verify' names the part.") from None
     return np.ascontiguousarray(decoded.transpose(2, 0, 1)).astype(bool)

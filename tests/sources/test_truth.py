@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
 from miqd_builder.config import RoiConfig, SourceConfig
-from miqd_builder.errors import UnreadableImageError
+from miqd_builder.errors import InvalidResponsesError, UnreadableImageError
 from miqd_builder.responses import decode_masks, encode_masks
 from miqd_builder.roi import roi_hash, roi_mask
 from miqd_builder.sources import Annotations, ClassLabel, LabelMap, SourceImage, SourceSet, open_source, truth
@@ -155,3 +155,8 @@ def test_annotations_can_be_sent_to_another_process(data: DataSet) -> None:
     image = coco(data).images[0]
     again = pickle.loads(pickle.dumps(image))
     assert again.truth_hash() == image.truth_hash()
+
+
+def test_damaged_run_lengths_are_one_line() -> None:
+    with pytest.raises(InvalidResponsesError, match="run lengths of a mask are damaged"):
+        decode_masks([b"\\xff\\xff\\xff"], 4, 5)
