@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from miqd_builder.errors import InvalidResponsesError
 from miqd_builder.responses import Classification, DetectionBatch, Detections, Response, Segmentation
 from miqd_builder.tables.schema import RESPONSES
 from miqd_builder.tasks import Task
@@ -107,17 +108,24 @@ def _concatenate(arrays: list[NDArray[np.generic]], dtype: type) -> NDArray[np.g
 
 
 def iterate_detections(table: pa.Table) -> list[Detections]:
-    """Return the rows of a det or ins responses table as :class:`Detections`, in row order."""
+    """Return the rows of a det or ins responses table as :class:`Detections`, in row order.
+
+    Raises:
+        InvalidResponsesError: numbers are missing.
+    """
     table = table.combine_chunks()
     if not table.num_rows:
         return []
     chunk = {name: table.column(name).chunk(0) for name in table.column_names}
-    offsets = chunk["scores"].offsets.to_numpy()
-    boxes = chunk["boxes"].values.values.to_numpy().reshape(-1, 4)
-    scores = chunk["scores"].values.to_numpy()
-    categories = chunk["category_ids"].values.to_numpy()
+    try:
+        offsets = chunk["scores"].offsets.to_numpy()
+        boxes = chunk["boxes"].values.values.to_numpy().reshape(-1, 4)
+        scores = chunk["scores"].values.to_numpy()
+        categories = chunk["category_ids"].values.to_numpy()
+        heights, widths = chunk["height"].to_numpy(), chunk["width"].to_numpy()
+    except pa.ArrowInvalid:
+        raise InvalidResponsesError("Responses lack numbers: 'miqd verify' names the damaged part.") from None
     masks = chunk["masks"].values.to_pylist() if "masks" in chunk else None
-    heights, widths = chunk["height"].to_numpy(), chunk["width"].to_numpy()
     rows = []
     for row, (start, stop) in enumerate(itertools.pairwise(offsets)):
         rows.append(

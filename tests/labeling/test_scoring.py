@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from miqd_builder.errors import ConfigError, UnreadableImageError
+from miqd_builder.errors import ConfigError, InvalidResponsesError, UnreadableImageError
 from miqd_builder.labeling.aggregation import aggregate
 from miqd_builder.labeling.recipes import get_recipe
 from miqd_builder.labeling.scoring import score_responses
@@ -113,6 +113,10 @@ def test_responses_survive_the_table() -> None:
         np.testing.assert_array_equal(expected.boxes, found.boxes)
         np.testing.assert_array_equal(expected.scores, found.scores)
         np.testing.assert_array_equal(expected.category_ids, found.category_ids)
+    place = table.column_names.index("height")
+    damaged = table.set_column(place, table.schema.field("height").with_nullable(True), pa.array([None] * 3, pa.int32()))
+    with pytest.raises(InvalidResponsesError, match="lack numbers"):
+        iterate_detections(damaged)
 
 
 def variants(names: list[str]) -> pa.Table:
