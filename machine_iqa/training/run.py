@@ -104,10 +104,11 @@ def plan_training(config: TrainingConfig) -> TrainingPlan:
     network = create_network(config.network, config.outputs, **config.network_options)
     start_from(network, config)
     loaders = Loaders(parts, network.views, config)
-    folder = config.folder
-    return TrainingPlan(
-        config, parts, network, loaders, len(loaders.loader("train")), (folder / LAST).exists(), (folder / RECORD).exists()
-    )
+    try:
+        goes_on, done = ((config.folder / name).exists() for name in (LAST, RECORD))
+    except OSError as error:
+        raise ConfigError(f"The training's folder can't be used ({error.strerror}): choose another out.") from None
+    return TrainingPlan(config, parts, network, loaders, len(loaders.loader("train")), goes_on, done)
 
 
 def run_training(plan: TrainingPlan, *, show_progress: bool = False) -> list[Figure]:

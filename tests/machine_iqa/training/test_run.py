@@ -127,6 +127,7 @@ def test_what_does_not_fit_is_one_line(demo: Path, tmp_path: Path) -> None:
     assert before_it_existed["losses"].pop("damage") == 0
     (tmp_path / "tiny" / CONFIG).write_text(yaml.safe_dump(before_it_existed))
     run_training(plan_training(load_config(fields=fields)))  # goes on: a field that came later has its default
+    assert "folder can't be used (File name too long)" in refused(out=str(tmp_path / ("x" * 300)))
     assert "Unknown network 'tinny'" in refused(network="tinny") and "Did you mean 'tiny'" in refused(network="tinny")
     best = str(tmp_path / "tiny" / BEST)
     assert "set network, tasks and labels to these" in refused(name="other", weights=best, labels=["composite"])
