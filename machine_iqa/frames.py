@@ -122,7 +122,7 @@ class VideoFile:
         if container.streams.video[0].codec_context is None:
             container.close()
             raise UnreadableVideoError(
-                f"Video '{self.path}' is of a codec that FFmpeg doesn't know: convert it, or it is damaged."
+                f"Video '{self.path}' is of a codec that FFmpeg doesn't know: it is damaged, or has to be converted."
             )
         return container
 

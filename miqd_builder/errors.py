@@ -42,6 +42,10 @@ class NoWorkersError(MiqdError):
     """There was no worker for longer than a run waits; finished parts are kept."""
 
 
+class NoMemoryError(MiqdError):
+    """The process has no memory left to go on."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x' or 'y'?"`` for the known names nearest to ``name``, or an empty string.
 
@@ -51,7 +55,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(n) for n in nearest)}?" if nearest else ""
-
-
-class NoMemoryError(MiqdError):
-    """The process has no memory left to go on."""

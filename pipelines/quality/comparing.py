@@ -72,9 +72,8 @@ def scores(training: Path, model: Learned) -> pa.Table:
     found = pq.ParquetFile(file).read()
     columns = {name: found[name] for name in KEY}
     for (task, label), measure in model.measures.items():
-        own = [
-            f"{task}_{one}" for one in ((label,) if f"{task}_{label}" in found.column_names else ("consistency", "accuracy"))
-        ]
+        predicted = f"{task}_{label}" in found.column_names
+        own = [f"{task}_{one}" for one in ((label,) if predicted else ("consistency", "accuracy"))]
         columns[measure.name] = pa.array(np.mean([found[name].to_numpy().astype(np.float64) for name in own], axis=0))
     return pa.table(columns)
 
