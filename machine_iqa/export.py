@@ -108,7 +108,7 @@ def _traceable(network: QualityNetwork) -> tuple[_Scores, Views]:
 def _free_axes(network: QualityNetwork, name: str) -> dict[int, str]:
     """Return the axes of a view that may have another length: images, and height and width where the network takes any."""
     axes = {0: "images"}
-    return axes | {2: "height", 3: "width"} if name in network.any_size else axes
+    return axes | {2: f"{name}_height", 3: f"{name}_width"} if name in network.any_size else axes
 
 
 def _write_onnx(network: QualityNetwork, file: Path, text: str) -> None:

@@ -58,11 +58,11 @@ def pixel_statistics(patches: Tensor) -> Tensor:
     laplacian = (4 * middle - around).abs().flatten(2)
     colour = (patches - grey.unsqueeze(2)).abs().mean((2, 3, 4))
     flat = (laplacian < _LEAST).to(grey.dtype).mean(2)
-    slopes = [_log(rows.mean((2, 3))), _log(columns.mean((2, 3)))]
-    blocks = _log(rows[..., BLOCK - 1 :: BLOCK].mean((2, 3))) - slopes[0]
-    edges = [_log(laplacian.mean(2)), _log(laplacian.amax(2))]
-    contrast = _log(deviation(grey.flatten(2, 3)))
-    return torch.stack([grey.mean((2, 3)), contrast, _log(colour), *slopes, *edges, blocks, flat], 1)
+    slopes = [logarithm(rows.mean((2, 3))), logarithm(columns.mean((2, 3)))]
+    blocks = logarithm(rows[..., BLOCK - 1 :: BLOCK].mean((2, 3))) - slopes[0]
+    edges = [logarithm(laplacian.mean(2)), logarithm(laplacian.amax(2))]
+    contrast = logarithm(deviation(grey.flatten(2, 3)))
+    return torch.stack([grey.mean((2, 3)), contrast, logarithm(colour), *slopes, *edges, blocks, flat], 1)
 
 
 def deviation(values: Tensor) -> Tensor:
@@ -71,6 +71,6 @@ def deviation(values: Tensor) -> Tensor:
     return (centred.square().mean(-1) + 1e-4).sqrt()
 
 
-def _log(values: Tensor) -> Tensor:
-    """Logarithm of values of about 0.001 to 1, about -1 to 1."""
+def logarithm(values: Tensor) -> Tensor:
+    """Return half the logarithm of values + 0.001, plus 1.5: -2 to 1.5 for values from 0 to 1."""
     return 0.5 * (values + _LEAST).log() + 1.5

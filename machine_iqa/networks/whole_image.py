@@ -1,4 +1,4 @@
-"""Whole images of any shape for a network: made smaller as a whole, and a few patches of their original pixels."""
+"""Images of any shape for a network: made smaller as a whole, their central square, and a few patches of original pixels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ STEP = 32
 
 LONGEST = 4.0
 """Longest input side in proportion to the other; more extreme images are squeezed."""
+
+SQUARE, SHARE = 224, 14 / 15
+"""Side of the central square as a network sees it, and its share of the image's short side."""
 
 GRID, PATCH = 3, 64
 """Patches of original pixels: rows and columns of them, and their side."""
@@ -39,6 +42,14 @@ def resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     if smaller != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return image
+
+
+def central_square(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what most classifiers see of a uint8 ``(height, width, 3)`` image: its central square, ``(224, 224, 3)``."""
+    height, width = image.shape[:2]
+    side = max(1, round(min(height, width) * SHARE))
+    top, left = (height - side) // 2, (width - side) // 2
+    return resized(image[top : top + side, left : left + side], SQUARE, SQUARE)
 
 
 def native_patches(image: NDArray[np.uint8], rng: np.random.Generator | None = None) -> NDArray[np.uint8]:

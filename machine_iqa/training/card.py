@@ -65,7 +65,9 @@ def _models(config: TrainingConfig, data: Labelled) -> str:
     for task, names in sorted(data.labelled_by.items()):
         told = (f"{name} ({licences.get((task, name), 'licence not known: its zoo file is gone')})" for name in names)
         lines.append(f"- {task}: {', '.join(told) or 'not known (imported labels)'}")
-    return "\n".join([*lines, "", "Only numbers that these models gave are used here, none of their weights."])
+    return "\n".join(
+        [*lines, "", f"Numbers that these models gave are used here. Licence of the network's weights: {config.licence}"]
+    )
 
 
 def _licences(config: TrainingConfig) -> dict[tuple[str, str], str]:

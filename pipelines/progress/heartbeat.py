@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -31,6 +31,8 @@ from pipelines.stages.items import PartItem
 FOLDER = "progress"
 SECONDS_BETWEEN_BEATS = 5.0
 STALE_AFTER_SECONDS = 60.0
+WAKES = signal.SIGUSR2
+"""The signal that ends a wait of the main thread. Not SIGINT: what a script starts with ``&`` ignores it."""
 
 
 class Running(TypedDict):
@@ -130,10 +132,13 @@ class Heartbeat:
         self._in_flight: Callable[[], Sequence[PartItem]] = list
         self._stage_start = 0.0
         self._in_main = False
+        self._handler: Any = signal.SIG_DFL
         self._no_memory = False
 
     def __enter__(self) -> Heartbeat:
         self._in_main = threading.current_thread() is threading.main_thread()
+        if self._in_main:
+            self._handler = signal.signal(WAKES, _wake)
         self._write()
         self._thread.start()
         return self
@@ -141,6 +146,8 @@ class Heartbeat:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join()
+        if self._in_main:
+            signal.signal(WAKES, self._handler)
         self.progress.state = "finished" if kind is None else "stopped"
         with contextlib.suppress(MemoryError):
             self._write()
@@ -182,7 +189,7 @@ class Heartbeat:
         except MemoryError:
             self._no_memory = True
             if self._in_main:  # a signal to this very thread wakes it from whatever it waits for
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                signal.pthread_kill(threading.main_thread().ident or 0, WAKES)
 
     def _write(self) -> None:
         """Write the file; a full disk or a lost connection stops the work elsewhere, not here."""
@@ -194,6 +201,10 @@ class Heartbeat:
             now.running = [{"part": item.part, "models": [key.model for key in own if key.model]} for item, own in keys if own]
             with contextlib.suppress(MiqdError, OSError):
                 self._folder.write(self._name, json.dumps(asdict(now)).encode(), flush=False)
+
+
+def _wake(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def read_progress(folder: RunFolder) -> dict[CommandKey, RunProgress]:

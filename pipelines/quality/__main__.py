@@ -1,26 +1,49 @@
 """Make the quality model that ships: ``python -m pipelines.quality WORK --photographs DIR``.
 
-Labels real photographs with real models, trains ``miqa_small`` on them, compares it with measures, and with other networks
-that were trained on the same, on the sources of the test split, and writes the weights that ship. Every step goes on where it
-stopped.
+Labels real photographs with real models, trains ``miqa_small`` on them, first with its pretrained parts as they are
+(``train``), then all of it at a small rate (``tune``), compares it with measures, and with other networks that were trained on
+the same, on the sources of the test split, and writes the weights that ship. Every step goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import miqd_builder as mb
+from machine_iqa.training.run import best_file
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import labelled_tasks
 from pipelines.quality.comparing import compare
 from pipelines.quality.labelling import DATA_SETS, GROUPS, label_group, run_of
 from pipelines.quality.shipping import ship
 
-BACKBONE = "weights/tf_efficientnet_lite0.safetensors"
+WEIGHTS = {
+    "backbone": "weights/tf_efficientnet_lite0.safetensors",
+    "second": "weights/squeezenet1_1.safetensors",
+    "detector": "weights/yolox_nano_mmdet.pth",
+}
+"""Files of pretrained parts, below the folder of photographs, by the network's option."""
+LICENCE = (
+    "Apache-2.0; EfficientNet-Lite0 and YOLOX-nano (Apache-2.0) and SqueezeNet 1.1 (BSD) are parts of it. Trained on scores of"
+    " photographs of ImageNet (non-commercial research terms) and COCO; detectors of Ultralytics (AGPL-3.0) labelled: their"
+    " numbers, none of their weights."
+)
+SHARED = (f"licence={json.dumps(LICENCE)}", 'version="0.3"', "batch_size=32", "processes=2", "save_every=200")
+TRAINING = (*SHARED, "name=miqa_small_frozen", "epochs=5")
+TUNING = (
+    *SHARED,
+    "epochs=1",
+    "degradations_per_source=4",
+    "frozen=[]",
+    "learning_rate=0.0005",
+    "backbone_learning_rate=0.01",
+    "warmup_epochs=0.1",
+)
 MEASURES = ("ssim", "vsi", "lpips_alex")
-STEPS = ("label", "train", "compare", "ship")
+STEPS = ("label", "train", "tune", "compare", "ship")
 
 
 def main() -> None:
@@ -43,9 +66,14 @@ def main() -> None:
     every = [run_of(work, data, group) for group in range(GROUPS) for data in DATA_SETS]
     runs = [run for run in every if labelled_tasks(RunFolder(str(run)))]
     training = work / "trainings" / "miqa_small"
+
+    def train(*settings: str) -> None:
+        mb.train("miqa_small", runs=runs, out=training.parent, settings=[*settings, *asked.settings], show_progress=True)
+
     if "train" in asked.steps:
-        backbone = f"network_options.backbone={photographs / BACKBONE}"
-        mb.train("miqa_small", runs=runs, out=training.parent, settings=[backbone, *asked.settings], show_progress=True)
+        train(*TRAINING, *(f"network_options.{option}={photographs / file}" for option, file in WEIGHTS.items()))
+    if "tune" in asked.steps:
+        train(*TUNING, f"weights={best_file(training.with_name('miqa_small_frozen'))}")
     if "compare" in asked.steps:
         others = [training.parent / name for name in asked.beside]
         print(compare([training, *others], runs, MEASURES, work / "comparison", workers=asked.workers))

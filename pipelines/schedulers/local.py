@@ -114,6 +114,8 @@ def _start(workers: int | None, device: str) -> Any:
     start, options = _several_gpus(workers, gpus) if gpus > 1 else _one_device()
     # No limit, and nothing is spilled: Dask would pause or kill a worker for the memory of its models.
     options |= {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    # It would tell of a connection that closed as the client was interrupted, with a traceback, when Dask's silence is over.
+    logging.getLogger("distributed.batched").setLevel(logging.CRITICAL)
     try:
         return start(n_workers=workers or gpus or os.cpu_count() or 1, **options)
     except Exception as error:

@@ -17,15 +17,17 @@ OUTPUTS = tuple((task, label) for task in ("cls", "det", "ins") for label in ("c
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A miqa-small that looks at 64x96 pixels, whose scores spread."""
+    """A miqa-small that looks at 64x96 and 96x128 pixels, whose scores spread."""
     torch.manual_seed(3)
-    network = MiqaSmall([Output(*output) for output in OUTPUTS], area=64 * 96)
+    options = {"area": 64 * 96, "large_area": 96 * 128}
+    network = MiqaSmall([Output(*output) for output in OUTPUTS], **options)
     with torch.no_grad():
-        network.head[-1].weight.mul_(20)
+        for head in network.heads.values():
+            head[-1].weight.mul_(20)
     record = ModelRecord(
         network="miqa-small",
         outputs=OUTPUTS,
-        options={"area": 64 * 96},
+        options=options,
         trained_on="nothing",
         licence="Apache-2.0",
         version="test",

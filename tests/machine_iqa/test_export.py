@@ -42,7 +42,7 @@ def test_onnx(model: MIQAModel, tmp_path: Path) -> None:
     described = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map["miqa"]
     record = json.loads(described)
     assert record["outputs"][0] == {"task": "cls", "label": "consistency"} and record["sha256"] == model.sha256
-    assert set(record["preprocessing"]) == {"image", "patches", "scale"}
+    assert set(record["preprocessing"]) == {"image", "large", "square", "patches", "scale"}
 
 
 def test_views_with_numpy_and_opencv_alone(model: MIQAModel) -> None:

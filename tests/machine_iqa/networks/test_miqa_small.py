@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,19 +13,22 @@ from torch import nn
 
 from machine_iqa.networks.base import Output, Views
 from machine_iqa.networks.folding import folded
-from machine_iqa.networks.miqa_small import MiqaSmall, by_region
+from machine_iqa.networks.miqa_small import MiqaSmall
+from machine_iqa.networks.regions import by_region
 from machine_iqa.weights import ModelRecord, load_model, save_model
 from tests.conftest import SHARED
 from tests.machine_iqa.pictures import picture
 
 OUTPUTS = [Output(task, label) for task in ("cls", "det", "ins") for label in ("consistency", "accuracy")]
 LITE0 = SHARED / "real" / "weights" / "tf_efficientnet_lite0.safetensors"
+SQUEEZENET = SHARED / "real" / "weights" / "squeezenet1_1.safetensors"
+NANO = SHARED / "real" / "weights" / "yolox_nano_mmdet.pth"
 
 
 @pytest.fixture(scope="module")
 def network() -> MiqaSmall:
     torch.manual_seed(0)
-    return MiqaSmall(OUTPUTS, area=64 * 96).eval()
+    return MiqaSmall(OUTPUTS, area=64 * 96, large_area=96 * 128).eval()
 
 
 def batch(network: MiqaSmall, *images: np.ndarray) -> Views:
@@ -38,13 +42,15 @@ def test_images_of_any_shape(network: MiqaSmall, size: tuple[int, int]) -> None:
         found = network(batch(network, picture(*size)))
     assert found.scores.shape == (1, 6) and bool(((found.scores >= 0) & (found.scores <= 1)).all())
     view = network.views(picture(*size))
-    assert view["patches"].shape == (9, 3, 64, 64) and view["image"].shape[1] % 32 == view["image"].shape[2] % 32 == 0
+    assert view["patches"].shape == (9, 3, 64, 64)
+    assert view["square"].shape == (3, 224, 224)
+    assert not [side for name in ("image", "large") for side in view[name].shape[1:] if side % 32]
     assert found.mask is not None and found.mask.shape[2:] == tuple(side // 16 for side in view["image"].shape[1:])
 
 
 def test_values_from_minus_1_to_1(network: MiqaSmall) -> None:
     view = network.views(np.full((50, 60, 3), 255, np.uint8))
-    assert view["image"].min() == view["patches"].min() == 1
+    assert view["image"].min() == view["large"].min() == view["patches"].min() == 1
     patch = network.views(image := picture(300, 400))["patches"][4]  # the middle one, on JPEG's grid of blocks
     pixels = ((patch.permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
     np.testing.assert_array_equal(pixels, image[112:176, 168:232])
@@ -67,13 +73,13 @@ def test_small_enough(tmp_path: Path) -> None:
 
 
 def test_training_keeps_the_statistics_of_the_backbone(network: MiqaSmall) -> None:
-    before = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items() if "running" in name}
+    before = {name: tensor.clone() for name, tensor in network.pretrained.backbone.state_dict().items() if "running" in name}
     network.train()
     found = network(batch(network, picture(seed=1), picture(seed=2)))
     assert found.damage is not None and found.damage.shape == (2, 12)
     (found.scores.sum() + found.damage.sum()).backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters())
-    after = network.backbone.state_dict()
+    after = network.pretrained.backbone.state_dict()
     network.zero_grad(set_to_none=True)
     network.eval()
     assert before and all(torch.equal(tensor, after[name]) for name, tensor in before.items())
@@ -128,4 +134,72 @@ def test_folding_changes_nothing_but_the_number_of_layers(network: MiqaSmall) ->
 def test_the_backbone_starts_from_a_file() -> None:
     network = MiqaSmall(OUTPUTS, backbone=LITE0)
     stem = load_file(LITE0)["conv_stem.weight"]
-    assert torch.equal(network.backbone.conv_stem.weight, stem.float())
+    assert torch.equal(network.pretrained.backbone.conv_stem.weight, stem.float())
+
+
+@pytest.mark.skipif(not NANO.is_file(), reason="weights of the detector are not here")
+def test_the_detector_starts_from_a_file() -> None:
+    network = MiqaSmall(OUTPUTS, detector=NANO)
+    bias = torch.load(NANO, weights_only=True)["state_dict"]["bbox_head.multi_level_conv_cls.0.bias"]
+    assert torch.equal(network.pretrained.detector.bbox_head.multi_level_conv_cls[0].bias, bias.float())
+
+
+def test_the_detector_sees_the_large_view_as_bgr_from_0_to_1(network: MiqaSmall, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    original = network.pretrained.detector.forward
+    monkeypatch.setattr(network.pretrained.detector, "forward", lambda image: (seen.append(image), original(image))[1])
+    image = np.zeros((96, 128, 3), np.uint8)
+    image[:] = (255, 102, 0)
+    with torch.inference_mode():
+        network(batch(network, image))
+    assert seen[0].shape == (1, 3, 96, 128)
+    torch.testing.assert_close(seen[0][0, :, 0, 0], torch.tensor([0.0, 0.4, 1.0]), atol=1e-5, rtol=0)
+
+
+def test_objects_count_for_detectors_and_segmenters_alone(network: MiqaSmall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the second classifier for classifiers alone."""
+    view = batch(network, picture())
+    with torch.inference_mode():
+        before = network(view).scores
+        original = network.pretrained.detector.forward
+        monkeypatch.setattr(network.pretrained.detector, "forward", lambda image: [(c, o - 20) for c, o in original(image)])
+        without_objects = network(view).scores
+        monkeypatch.setattr(network.pretrained.detector, "forward", original)
+        monkeypatch.setattr(network.pretrained.second, "forward", lambda image: torch.eye(1000)[:1] * 20)
+        another_answer = network(view).scores
+    changed = [(scores != before)[0].tolist() for scores in (without_objects, another_answer)]
+    assert changed == [[False] * 2 + [True] * 4, [True] * 2 + [False] * 4]
+
+
+@pytest.mark.parametrize(("task", "part", "views"), [("cls", "second", {"square"}), ("ins", "detector", {"large"})])
+def test_what_no_task_needs_is_not_there(task: Literal["cls", "ins"], part: str, views: set[str]) -> None:
+    alone = MiqaSmall([Output(task, "composite")], area=64 * 96, large_area=96 * 128).eval()
+    assert set(alone.pretrained) == {"backbone", part}
+    view = batch(alone, picture())
+    assert set(view) == {"image", "patches", "scale"} | views == set(alone.preprocessing())
+    with torch.inference_mode():
+        assert alone(view).scores.shape == (1, 1)
+
+
+@pytest.mark.skipif(not SQUEEZENET.is_file(), reason="weights of the second classifier are not here")
+def test_the_second_classifier_starts_from_a_file() -> None:
+    network = MiqaSmall(OUTPUTS, second=SQUEEZENET)
+    assert torch.equal(network.pretrained.second.classifier[1].bias, load_file(SQUEEZENET)["classifier.1.bias"].float())
+
+
+def test_outputs_in_any_order() -> None:
+    """Columns belong to their outputs, in whatever order these are asked for."""
+    torch.manual_seed(4)
+    straight = MiqaSmall(OUTPUTS, area=64 * 96, large_area=96 * 128).eval()
+    order = [4, 0, 3, 1, 5, 2]
+    torch.manual_seed(4)
+    mixed = MiqaSmall([OUTPUTS[place] for place in order], area=64 * 96, large_area=96 * 128).eval()
+    state = straight.state_dict()
+    inside = {"cls": [0, 1], "det": [1, 0], "ins": [0, 1]}  # of a head's outputs, their order in the mixed network
+    for task, places in inside.items():
+        for name in (f"heads.{task}.3.weight", f"heads.{task}.3.bias"):
+            state[name] = state[name][places]
+    mixed.load_state_dict(state)
+    view = batch(straight, picture())
+    with torch.inference_mode():
+        torch.testing.assert_close(mixed(view).scores, straight(view).scores[:, order], atol=1e-6, rtol=0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage, special, stats
 
-from machine_iqa.networks.certainty import certainty
+from machine_iqa.networks.certainty import agreement, certainty
 from machine_iqa.networks.patch_branch import pixel_statistics
 
 
@@ -26,6 +26,24 @@ def test_certainty_of_hopeless_and_of_sure_answers_is_finite() -> None:
     logits[1, 0] = 1e4
     found = certainty(logits)
     assert bool(found.isfinite().all()) and float(found[0, 3]) == pytest.approx(1) and float(found[1, 3]) == pytest.approx(0)
+
+
+def test_agreement_by_value() -> None:
+    one, other = np.random.default_rng(2).normal(0, 3, (2, 4, 50))
+    found = agreement(torch.from_numpy(one), torch.from_numpy(other)).numpy()
+    for p, q, values in zip(special.softmax(one, 1), special.softmax(other, 1), found, strict=True):
+        divergence = (stats.entropy(p, (p + q) / 2) + stats.entropy(q, (p + q) / 2)) / 2 / np.log(50)
+        likeliest = [(a * b**4).sum() / (b**4).sum() for a, b in ((p, q), (q, p))]
+        np.testing.assert_allclose(values, [(p * q).sum(), np.sqrt(p * q).sum(), divergence, *likeliest], atol=1e-6)
+
+
+def test_agreement_of_the_surest_answers_is_finite() -> None:
+    logits = torch.zeros(2, 1000)
+    logits[0, 3], logits[1, 4] = 1e4, 1e4
+    same, different = agreement(logits, logits), agreement(logits, logits.flip(0))
+    assert bool(same.isfinite().all()) and bool(different.isfinite().all())
+    np.testing.assert_allclose(same[0].numpy(), [1, 1, 0, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(different[0].numpy(), [0, 0, np.log(2) / np.log(1000), 0, 0], atol=1e-6)
 
 
 def test_pixel_statistics_by_value() -> None:

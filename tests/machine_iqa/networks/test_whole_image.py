@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machine_iqa.networks.whole_image import input_size, native_patches, resized
+from machine_iqa.networks.whole_image import central_square, input_size, native_patches, resized
 from tests.machine_iqa.pictures import picture
 
 SIDES = st.integers(1, 6000)
@@ -29,6 +29,14 @@ def test_resizing_keeps_the_mean(size: tuple[int, int]) -> None:
     small = resized(image, 96, 128)
     assert small.shape == (96, 128, 3)
     assert abs(float(small.mean()) - float(image.mean())) < 2
+
+
+def test_the_central_square() -> None:
+    """14/15 of the short side, in the middle, whatever surrounds it."""
+    image = np.zeros((480, 700, 3), np.uint8)
+    image[16:464, 126:574] = np.arange(224, dtype=np.uint8).repeat(2)[:, None]
+    np.testing.assert_array_equal(central_square(image)[..., 0], np.arange(224, dtype=np.uint8)[None].repeat(224, 0))
+    assert central_square(picture(1, 1)).shape == central_square(picture(1, 900)).shape == (224, 224, 3)
 
 
 def test_shrinking_is_antialiased() -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 WAITS = """
@@ -30,7 +32,12 @@ except NoMemoryError as error:
 """
 
 
-def test_a_command_without_memory_waits_for_nobody(tmp_path: Path) -> None:
-    """As when the thread that it waits for died of it; in a process of its own, as signals go to the main thread."""
-    done = subprocess.run([sys.executable, "-c", WAITS, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=150)
+@pytest.mark.parametrize("background", [False, True])
+def test_a_command_without_memory_waits_for_nobody(tmp_path: Path, background: bool) -> None:
+    """As when the thread that it waits for died of it; in a process of its own, as signals go to the main thread.
+
+    What a script starts with ``&`` ignores SIGINT.
+    """
+    code = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{WAITS}" if background else WAITS
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=150)
     assert done.stdout.startswith("The process has no memory left."), done.stderr
