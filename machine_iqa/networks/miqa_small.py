@@ -40,6 +40,7 @@ from machine_iqa.networks.whole_image import (
 )
 from machine_iqa.networks.yolox_nano import LEVELS as DETECTOR_LEVELS
 from machine_iqa.networks.yolox_nano import YoloxNano, from_mmdet
+from miqd_builder.errors import ConfigError
 
 BACKBONE = "tf_efficientnet_lite0"
 LEVELS = (1, 2, 3, 4)
@@ -82,7 +83,7 @@ class MiqaSmall(QualityNetwork):
         hidden: width of the joining layers.
 
     Raises:
-        ConfigError: a file of weights doesn't fit.
+        ConfigError: a file of weights doesn't fit, or no task needs it.
     """
 
     backbone_modules = ("pretrained",)
@@ -105,6 +106,9 @@ class MiqaSmall(QualityNetwork):
         self._areas = {"image": area}
         tasks: list[str] = [output.task for output in self.outputs]
         extra = {task: "second" if task == "cls" else "detector" for task in dict.fromkeys(tasks)}
+        for name, file in (("second", second), ("detector", detector)):
+            if file is not None and name not in extra.values():
+                raise ConfigError(f"miqa-small has no part '{name}' for {', '.join(extra)}: leave the option '{name}' out.")
         parts: dict[str, nn.Module] = {"backbone": timm.create_model(BACKBONE)}
         if backbone is not None:
             load_pretrained(parts["backbone"], backbone)

@@ -16,6 +16,7 @@ from machine_iqa.networks.folding import folded
 from machine_iqa.networks.miqa_small import MiqaSmall
 from machine_iqa.networks.regions import by_region
 from machine_iqa.weights import ModelRecord, load_model, save_model
+from miqd_builder.errors import ConfigError
 from tests.conftest import SHARED
 from tests.machine_iqa.pictures import picture
 
@@ -179,6 +180,11 @@ def test_what_no_task_needs_is_not_there(task: Literal["cls", "ins"], part: str,
     assert set(view) == {"image", "patches", "scale"} | views == set(alone.preprocessing())
     with torch.inference_mode():
         assert alone(view).scores.shape == (1, 1)
+
+
+def test_weights_of_a_part_that_no_task_needs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no part 'detector' for cls: leave the option 'detector' out"):
+        MiqaSmall([Output("cls", "composite")], detector=tmp_path / "nano.pth")
 
 
 @pytest.mark.skipif(not SQUEEZENET.is_file(), reason="weights of the second classifier are not here")
