@@ -3,7 +3,8 @@
 Every photograph gets 50 of the 250 degradations: of each distortion three of the five uniform severities and two twins (ROI
 ``a`` and background ``b``, and the reverse). Half of them, 25, are the uniform ones of five distortions and the twins of the
 other five. Which they are differs between ten groups of photographs, divided by a hash of their names, so that all 250 are
-seen. Each group of each data set is a run folder of its own.
+seen. Each group of each data set is a run folder of its own. Detectors and segmenters also look at the photographs of ImageNet,
+every second degradation of those above: what changes there is known without ground truth.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class DataSet:
 
     name: str
     images: str
-    truth: str
+    truth: str | None
+    """None where there is none for these tasks: consistency only."""
     tasks: tuple[str, ...]
     half: int
     """Which half of the degradations it gets where half of them are asked for."""
@@ -40,6 +42,8 @@ DATA_SETS = (
     DataSet("imagenet", "imagenet/images", "imagenet/labels.csv", ("cls",), 0),
     DataSet("coco", "coco/val2017", "coco/instances_val2017_120.json", ("det", "ins"), 0),
     DataSet("coco_train", "coco_train/train2017", "coco_train/instances_train2017_209.json", ("det", "ins"), 1),
+    DataSet("imagenet_train_objects", "imagenet_train/images", None, ("det", "ins"), 1),
+    DataSet("imagenet_objects", "imagenet/images", None, ("det", "ins"), 0),
 )
 
 
@@ -83,13 +87,18 @@ def run_fields(photographs: Path, data: DataSet, group: int, work: Path, *, half
         link = folder / file.name
         if group_of(file) == group and not link.exists():
             link.symlink_to(file.resolve())
-    source = {"kind": "imagenet", "images": str(folder), "labels": str(photographs / data.truth)}
-    if data.tasks != ("cls",):
-        source = {"kind": "coco", "images": str(folder), "annotations": str(_annotations(photographs / data.truth, folder))}
+    degradations = degradations_of(group, half=data.half if half else None)
+    source = {"kind": "folder", "images": str(folder)}
+    if data.truth is None:
+        degradations = degradations[::2]
+    elif data.tasks == ("cls",):
+        source |= {"kind": "imagenet", "labels": str(photographs / data.truth)}
+    else:
+        source |= {"kind": "coco", "annotations": str(_annotations(photographs / data.truth, folder))}
     return {
         "out": str(run_of(work, data, group)),
         "source": source,
-        "degradations": degradations_of(group, half=data.half if half else None),
+        "degradations": degradations,
         "images": "none",
         "engine": "onnxruntime",
         "zoo": [str(photographs / name) for name in ("zoo.yaml", "zoo_lite.yaml")],
