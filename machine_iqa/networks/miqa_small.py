@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import timm
 import torch
 import torchvision
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from degradations import MIQD_DISTORTIONS
@@ -140,7 +140,7 @@ class MiqaSmall(QualityNetwork):
         widths = {"second": CERTAINTY + AGREEMENT, "detector": OF_A_LEVEL * DETECTOR_LEVELS + len(BEST)}
         self._extra = extra
         self.heads = nn.ModuleDict(
-            {task: _joining(width + widths[name], hidden, tasks.count(task)) for task, name in extra.items()}
+            {task: joining(width + widths[name], hidden, tasks.count(task)) for task, name in extra.items()}
         )
         of_heads = [place for task in self.heads for place, other in enumerate(tasks) if other == task]
         self._columns = [of_heads.index(place) for place in range(len(tasks))]
@@ -184,6 +184,16 @@ class MiqaSmall(QualityNetwork):
 
     def forward(self, views: Views) -> Prediction:
         """Score a batch; ``mask`` has a sixteenth of the resized image's sides."""
+        inputs, mask, damage = self.before_heads(views)
+        return Prediction(self.scores(inputs), mask, damage)
+
+    def scores(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the scores that the heads give, float32 ``(N, outputs)``, of what each gets."""
+        logits = [head(inputs[task]) for task, head in self.heads.items()]
+        return torch.sigmoid(torch.cat(logits, 1)[:, self._columns])
+
+    def before_heads(self, views: Views) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return what each task's head gets, float32 ``(N, width)`` by task, and mask and damage as a prediction has them."""
         backbone = cast(Any, self.pretrained["backbone"])
         last, (fine, *levels) = backbone.forward_intermediates(views["image"], indices=LEVELS)
         mask = self.mask_head(torch.cat([levels[1], to_size_of(levels[2], levels[1])], 1))
@@ -212,11 +222,12 @@ class MiqaSmall(QualityNetwork):
         if "large" in views:
             bgr = (views["large"].flip(1) + 1) / 2  # 0 to 1
             extra["detector"] = [seen_objects(self.pretrained["detector"](bgr), inside)]
-        scores = [head(torch.cat([*joined, *extra[self._extra[task]]], 1)) for task, head in self.heads.items()]
-        return Prediction(torch.sigmoid(torch.cat(scores, 1)[:, self._columns]), mask, damage)
+        inputs = {task: torch.cat([*joined, *extra[name]], 1) for task, name in self._extra.items()}
+        return inputs, mask, damage
 
 
-def _joining(width: int, hidden: int, outputs: int) -> nn.Module:
+def joining(width: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Return an untrained head: logits ``(N, outputs)`` of its task from what it gets, ``(N, width)``."""
     return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.3), nn.Linear(hidden, outputs))
 
 

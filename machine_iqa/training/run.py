@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -135,9 +135,31 @@ def run_training(plan: TrainingPlan, *, show_progress: bool = False) -> list[Fig
         trainer.fit(module, datamodule=plan.loaders, ckpt_path=folder / LAST if goes_on else None, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
-    figures = _report(plan, _device(config))
-    lost = (folder / LOST).read_text("utf-8").splitlines() if (folder / LOST).exists() else []
-    (folder / CARD).write_text(card(config, plan.parts, figures, lost), encoding="utf-8")
+    network, _ = load_model(folder / BEST)
+    return report_training(plan, *predict(network, plan.loaders.loader("test"), _device(config)))
+
+
+def report_training(plan: TrainingPlan, rows: Tensor, scores: Tensor, lost: Iterable[str]) -> list[Figure]:
+    """Write what the best weights say of the test split, the figures of it, and the card; the training has ended.
+
+    Args:
+        plan: of the training.
+        rows: number of each scored image among those of the split, int64 ``(N,)``.
+        scores: float32 ``(N, outputs)``.
+        lost: images that couldn't be read, and why.
+
+    Returns:
+        the figures.
+    """
+    config, folder = plan.config, plan.config.folder
+    write_scores(folder, plan.parts["test"], rows, scores)
+    file = folder / LOST
+    known = set(file.read_text("utf-8").splitlines()) if file.exists() else set()
+    every = sorted(known.union(lost))
+    if every:
+        file.write_text("".join(f"{line}\n" for line in every), encoding="utf-8")
+    figures = list(test_figures(plan.parts["test"], rows, scores, seed=config.seed))
+    (folder / CARD).write_text(card(config, plan.parts, figures, every), encoding="utf-8")
     lines = [json.dumps(figure.to_json()) for figure in figures]
     (folder / RECORD).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     return figures
@@ -166,18 +188,6 @@ def predict(network: QualityNetwork, loader: BatchLoader, device: torch.device) 
     if not rows:
         return torch.empty(0, dtype=torch.int64), torch.empty(0, len(network.outputs)), lost
     return torch.cat(rows), torch.cat(scores), lost
-
-
-def _report(plan: TrainingPlan, device: torch.device) -> list[Figure]:
-    """Figures of the best weights on the test split, whose scores are kept."""
-    network, _ = load_model(plan.config.folder / BEST)
-    rows, scores, lost = predict(network, plan.loaders.loader("test"), device)
-    write_scores(plan.config.folder, plan.parts["test"], rows, scores)
-    if lost:
-        file = plan.config.folder / LOST
-        known = set(file.read_text("utf-8").splitlines()) if file.exists() else set()
-        file.write_text("".join(f"{line}\n" for line in sorted(known | set(lost))), encoding="utf-8")
-    return list(test_figures(plan.parts["test"], rows, scores, seed=plan.config.seed))
 
 
 def _trainer(plan: TrainingPlan, best: BestWeights, show_progress: bool) -> Trainer:
