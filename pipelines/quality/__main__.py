@@ -1,8 +1,9 @@
 """Make the quality model that ships: ``python -m pipelines.quality WORK --photographs DIR``.
 
 Labels real photographs with real models, trains ``miqa_small`` on them, first with its pretrained parts as they are
-(``train``), then all of it at a small rate (``tune``), compares it with measures, and with other networks that were trained on
-the same, on the sources of the test split, and writes the weights that ship. Every step goes on where it stopped.
+(``train``), then all of it at a small rate (``tune``), then its heads anew and to the end (``heads``), compares it with
+measures, and with other networks that were trained on the same, on the sources of the test split, and writes the weights that
+ship. Every step goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import sys
 from pathlib import Path
 
 import miqd_builder as mb
+from machine_iqa.training.config import load_config
 from machine_iqa.training.run import best_file
 from miqd_builder.store.folder import RunFolder
 from miqd_builder.tables.queries import labelled_tasks
 from pipelines.quality.comparing import compare
+from pipelines.quality.heads import train_heads
 from pipelines.quality.labelling import DATA_SETS, GROUPS, label_group, run_of
 from pipelines.quality.shipping import ship
 
@@ -31,10 +34,12 @@ LICENCE = (
     " photographs of ImageNet (non-commercial research terms) and COCO; detectors of Ultralytics (AGPL-3.0) labelled: their"
     " numbers, none of their weights."
 )
-SHARED = (f"licence={json.dumps(LICENCE)}", 'version="0.3"', "batch_size=32", "processes=2", "save_every=200")
+WORDS = (f"licence={json.dumps(LICENCE)}", 'version="0.4"')
+SHARED = (*WORDS, "batch_size=32", "processes=2", "save_every=200")
 TRAINING = (*SHARED, "name=miqa_small_frozen", "epochs=5")
 TUNING = (
     *SHARED,
+    "name=miqa_small_tuned",
     "epochs=1",
     "degradations_per_source=4",
     "frozen=[]",
@@ -42,8 +47,21 @@ TUNING = (
     "backbone_learning_rate=0.01",
     "warmup_epochs=0.1",
 )
+HEADS = (
+    *WORDS,
+    "name=miqa_small",
+    "network=miqa-small",
+    "network_options={hidden: 384}",
+    "tasks=[cls, det, ins]",
+    "labels=[consistency, accuracy]",
+    "epochs=40",
+    "batch_size=128",
+    "learning_rate=0.003",
+    "weight_decay=0.1",
+    "losses={mse: 1, ranking: 0.1, plcc: 0.1}",
+)
 MEASURES = ("ssim", "vsi", "lpips_alex")
-STEPS = ("label", "train", "tune", "compare", "ship")
+STEPS = ("label", "train", "tune", "heads", "compare", "ship")
 
 
 def main() -> None:
@@ -63,7 +81,7 @@ def main() -> None:
         for group in asked.groups:
             for data in DATA_SETS:
                 label_group(data, group, photographs, work, workers=asked.workers, half=asked.half)
-    every = [run_of(work, data, group) for group in range(GROUPS) for data in DATA_SETS]
+    every = {run_of(work, data, group): data for group in range(GROUPS) for data in DATA_SETS}
     runs = [run for run in every if labelled_tasks(RunFolder(str(run)))]
     training = work / "trainings" / "miqa_small"
 
@@ -74,9 +92,14 @@ def main() -> None:
         train(*TRAINING, *(f"network_options.{option}={photographs / file}" for option, file in WEIGHTS.items()))
     if "tune" in asked.steps:
         train(*TUNING, f"weights={best_file(training.with_name('miqa_small_frozen'))}")
+    if "heads" in asked.steps:
+        fields = {"runs": [str(run) for run in runs], "out": str(training.parent)}
+        config = load_config(settings=[*HEADS, *asked.settings], fields=fields)
+        train_heads(config, best_file(training.with_name("miqa_small_tuned")), work / "heads", workers=asked.workers)
     if "compare" in asked.steps:
         others = [training.parent / name for name in asked.beside]
-        print(compare([training, *others], runs, MEASURES, work / "comparison", workers=asked.workers))
+        judged = [run for run in runs if every[run].truth is not None]
+        print(compare([training, *others], judged, MEASURES, work / "comparison", workers=asked.workers))
     if "ship" in asked.steps:
         print(ship(training))
 

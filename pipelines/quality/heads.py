@@ -28,7 +28,7 @@ from machine_iqa.training.run import plan_training, report_training
 from machine_iqa.weights import load_model
 from pipelines.quality.head_inputs import kept_inputs
 
-MEMBERS = 5
+MEMBERS = 3
 """Heads of a task whose mean is its new head."""
 
 
