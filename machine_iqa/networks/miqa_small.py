@@ -64,9 +64,9 @@ class MiqaSmall(QualityNetwork):
     place counts for what it is. What making the image smaller hides, noise and blocking, is seen on 3x3 patches of the
     original pixels, by fixed statistics and by a small branch that learns, averaged over the same regions. From features and
     patches it says what was done to the image, which distortion and how severe in either place: every rendered image teaches
-    that, whatever models say of it. Many features and few photographs: they pass narrow layers, most of them left out at
-    random in training. A small perceptron for each task joins all to scores from 0 to 1: that of cls with the second
-    classifier, the others with the objects. What no task needs isn't there.
+    that, whatever models say of it. A head for each task, a small perceptron, joins what the models inside say, the statistics
+    and the damage to scores from 0 to 1: that of cls gets the second classifier's answer, the others get the objects. Heads get
+    no features: of few photographs they would learn the photographs. What no task needs isn't there.
 
     Views: ``image`` and, for the detector, ``large``, the image in two sizes, values -1 to 1; ``square``, for the second
     classifier, normalised as for ImageNet's; ``patches``, ``(9, 3, 64, 64)``; ``scale``, ``(1,)``, log2 of how many times
@@ -79,8 +79,7 @@ class MiqaSmall(QualityNetwork):
         detector: checkpoint of mmdet's ``yolox_nano``; random without.
         area: pixels that the backbone looks at; time grows with it.
         large_area: pixels that the detector looks at; time grows with it.
-        narrow: width of the narrow layers.
-        hidden: width of the joining layers.
+        hidden: width of the heads.
 
     Raises:
         ConfigError: a file of weights doesn't fit, or no task needs it.
@@ -98,7 +97,6 @@ class MiqaSmall(QualityNetwork):
         detector: str | Path | None = None,
         area: int = 192 * 256,
         large_area: int = 352 * 480,
-        narrow: int = 16,
         hidden: int = 256,
     ) -> None:
         super().__init__()
@@ -125,8 +123,6 @@ class MiqaSmall(QualityNetwork):
         self.mask_head = nn.Sequential(nn.Conv2d(sum(CHANNELS[2:]), 64, 1), nn.ReLU(), nn.Conv2d(64, 1, 3, padding=1))
         self.patch_branch = PatchBranch()
         features = 2 * CHANNELS[0] + 3 * sum(CHANNELS[1:])
-        self.features = _narrow(features, narrow, left_out=0.8)
-        self.patches = _narrow(3 * self.patch_branch.width, narrow, left_out=0.5)
         told = 3 * PIXELS + 1
         self.damage = nn.Sequential(
             nn.LayerNorm(features + 3 * self.patch_branch.width + told),
@@ -136,7 +132,7 @@ class MiqaSmall(QualityNetwork):
             nn.Dropout(0.2),
             nn.Linear(DAMAGE, DISTORTIONS + 2),
         )
-        width = CERTAINTY + told + 2 * narrow + DISTORTIONS + 2
+        width = CERTAINTY + told + DISTORTIONS + 2
         widths = {"second": CERTAINTY + AGREEMENT, "detector": OF_A_LEVEL * DETECTOR_LEVELS + len(BEST)}
         self._extra = extra
         self.heads = nn.ModuleDict(
@@ -210,8 +206,6 @@ class MiqaSmall(QualityNetwork):
         joined = [
             certainty(answer),
             *told,
-            self.features(torch.cat(features, 1)),
-            self.patches(torch.cat(patches, 1)),
             which.detach().softmax(1),
             severe.detach(),
         ]
@@ -229,7 +223,3 @@ class MiqaSmall(QualityNetwork):
 def joining(width: int, hidden: int, outputs: int) -> nn.Sequential:
     """Return an untrained head: logits ``(N, outputs)`` of its task from what it gets, ``(N, width)``."""
     return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.3), nn.Linear(hidden, outputs))
-
-
-def _narrow(features: int, narrow: int, *, left_out: float) -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(features), nn.Dropout(left_out), nn.Linear(features, narrow))
