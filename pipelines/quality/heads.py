@@ -58,6 +58,7 @@ def train_heads(config: TrainingConfig, weights: Path, folder: Path, *, workers:
     targets = torch.from_numpy(all_targets(plan.parts["train"]))[train.rows]
     for task in network.heads:
         columns = [place for place, output in enumerate(network.outputs) if output.task == task]
+        print(f"heads: {task} learns", flush=True)
         network.heads[task] = fitted_head(train.by_task[task], targets[:, columns], config)
     with torch.inference_mode():
         chosen, test = inputs["validation"], inputs["test"]
