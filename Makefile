@@ -35,6 +35,7 @@ demo: $(READY) ## Degrade 8 rendered scenes 250 times, label them with 7 small m
 	$(BIN)/miqd benchmark --run pipelines/demo.yaml --filtering
 	$(BIN)/miqd explore --run pipelines/demo.yaml
 	$(BIN)/miqd audit --run pipelines/demo.yaml
+	@rm -f runs/demo/quality.csv  # an earlier version of the model may have written it
 	$(BIN)/miqd assess pipelines/demo/images --out runs/demo/quality.csv
 	@echo
 	@echo "Look at    runs/demo/report/index.html (and benchmark.html), runs/demo/images/ and runs/demo/labels/ (Parquet)"
