@@ -95,6 +95,7 @@ def start_work(
                         plan.footers.save()
                 finally:
                     running = scheduler.running
+            folder.remove_temporary()  # of workers that died while others went on
         except BaseException:
             # Its workers are stopped first, some of them while they write a file.
             schedulers.__exit__(*sys.exc_info())

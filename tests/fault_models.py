@@ -33,17 +33,18 @@ class Held(Brightness):
 
 
 class Poison(Brightness):
-    """Kills its process at dark images, until a file is there; notes each time in another."""
+    """Kills its process at dark images, until a file is there; notes each time in another, and leaves a half-written one."""
 
-    def __init__(self, log: str, cure: str) -> None:
+    def __init__(self, log: str, cure: str, half: str) -> None:
         super().__init__()
-        self.log, self.cure = Path(log), Path(cure)
+        self.log, self.cure, self.half = Path(log), Path(cure), Path(half)
 
     def predict(self, images: Sequence[RGBImage]) -> list[Response]:
         """Die or predict."""
         if any(image.mean() < 40 for image in images) and not self.cure.exists():
             with self.log.open("a") as file:
                 file.write("died\n")
+            self.half.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().predict(images)
 
@@ -53,6 +54,6 @@ def held(entry: Any, options: Any, log: str, hold: str) -> Held:
     return Held(log, hold)
 
 
-def poison(entry: Any, options: Any, log: str, cure: str) -> Poison:
+def poison(entry: Any, options: Any, log: str, cure: str, half: str) -> Poison:
     """Factory of :class:`Poison`."""
-    return Poison(log, cure)
+    return Poison(log, cure, half)

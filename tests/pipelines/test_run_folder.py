@@ -83,7 +83,10 @@ def test_really_full_disk_then_room(miqd, run_file: Path, tmp_path: Path) -> Non
 def test_model_that_kills_its_process_costs_its_part(miqd, data: DataSet, tmp_path: Path) -> None:
     """Three workers die at each part that holds dark images; the run goes on, and the next one, once it works, completes."""
     log, cure, out = tmp_path / "log", tmp_path / "cure", tmp_path / "out-cls"
-    poison = toy_entry("poison", "cls", "", log=str(log), cure=str(cure)) | {"target": "tests.fault_models:poison"}
+    half = out / "run.json.1a.tmp"
+    poison = toy_entry("poison", "cls", "", log=str(log), cure=str(cure), half=str(half)) | {
+        "target": "tests.fault_models:poison"
+    }
     zoo = write_zoo(tmp_path / "zoo.yaml", [poison, toy_entry("fine", "cls", "brightness")])
     (data.images / "scene_0.png").unlink()
     options = {"degradations": ["darkness_5", "contrast_3"], "sources_per_part": 1, "models_per_pass": 1, "limit": 2}
@@ -91,6 +94,7 @@ def test_model_that_kills_its_process_costs_its_part(miqd, data: DataSet, tmp_pa
     result = miqd("label", "--task", "cls", "--run", run, "--scheduler", "dask", "--workers", 2)
     deaths = len(log.read_text().splitlines())
     assert result.code == 2 and deaths in (3, 6)
+    assert not list(out.rglob("*.tmp"))
     failed = miqd("status", "--out", out, "--failed")
     assert "WorkerDiedError: the worker process died 3 times at this" in failed.out
     assert len(list(out.glob("quarantine/*-lost.parquet"))) == deaths // 3

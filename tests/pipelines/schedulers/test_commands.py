@@ -23,7 +23,8 @@ def test_worker_that_starts_late_and_dies_twice(data: DataSet, tmp_path: Path) -
         "    local._SETTINGS['distributed.worker.preload'].append('import time; time.sleep(2.5)')\n"
         "    main()\n"
     )
-    poison = toy_entry("poison", "cls", "", log=str(tmp_path / "log"), cure=str(tmp_path / "cure"))
+    files = {name: str(tmp_path / name) for name in ("log", "cure", "half")}
+    poison = toy_entry("poison", "cls", "", **files)
     zoo = write_zoo(tmp_path / "zoo.yaml", [poison | {"target": "tests.fault_models:poison"}])
     run = write_run(tmp_path, data, zoo, degradations=["darkness_5"], limit=2, images="none", workers=1)
     result = subprocess.run(
