@@ -75,7 +75,7 @@ class HeadInputs:
 
 
 def kept_inputs(parts: Mapping[Split, Labelled], weights: Path, folder: Path, *, workers: int) -> dict[Split, HeadInputs]:
-    """Return what the heads get of sets of images; computes what isn't in files yet, a file a source.
+    """Return what the heads get of sets of images; computes what isn't in files yet, a file a source, and what was lost.
 
     Args:
         parts: the images of run folders, by name of the set.
@@ -89,7 +89,7 @@ def kept_inputs(parts: Mapping[Split, Labelled], weights: Path, folder: Path, *,
     own = folder / file_sha256(weights)[:12]
     own.mkdir(parents=True, exist_ok=True)
     sources = [source for data in parts.values() for source in data.sources]
-    missing = [source for source in sources if not _file(own, source).exists()]
+    missing = [source for source in sources if not (file := _file(own, source)).exists() or HeadInputs.read(file).lost]
     begun = said = time.monotonic()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), one_thread, (0,)) as pool:
         waiting = [pool.submit(keep_inputs, source, weights, _file(own, source)) for source in missing]

@@ -26,6 +26,7 @@ from machine_iqa.training.losses import training_loss
 from machine_iqa.training.module import learning_rate_share
 from machine_iqa.training.run import plan_training, report_training
 from machine_iqa.weights import load_model
+from miqd_builder.errors import ConfigError
 from pipelines.quality.head_inputs import kept_inputs
 
 MEMBERS = 3
@@ -46,8 +47,11 @@ def train_heads(config: TrainingConfig, weights: Path, folder: Path, *, workers:
         the figures of the test split.
 
     Raises:
-        ConfigError: the folder of the training holds another one, or nothing could be read.
+        ConfigError: the folder of the training holds another one, the width can't be divided among the members, or nothing
+            could be read.
     """
+    if config.network_options.get("hidden", 1) % MEMBERS:
+        raise ConfigError(f"network_options.hidden is the width of {MEMBERS} heads together: give a multiple of {MEMBERS}.")
     plan = plan_training(config)
     begin(config, plan.parts)
     inputs = kept_inputs(plan.parts, weights, folder, workers=workers)

@@ -25,7 +25,7 @@ from miqd_builder.errors import ConfigError, UnreadableImageError
 from miqd_builder.tables.images import Named
 from pipelines.quality.head_inputs import HeadInputs, keep_inputs, kept_inputs
 from pipelines.quality.heads import MEMBERS, fitted_head, train_heads
-from tests.machine_iqa.labelled_demo import CLS, demo, training_fields
+from tests.machine_iqa.labelled_demo import CLS, DET, demo, training_fields
 
 __all__ = ["demo"]
 
@@ -112,11 +112,22 @@ def test_an_image_that_cannot_be_read_costs_itself(demo: Path, weights: Path, tm
     assert {len(values) for values in found.by_task.values()} == {len(source.names) - 1}
 
 
-def test_nothing_could_be_read(demo: Path, weights: Path, tmp_path: Path) -> None:
+def test_nothing_could_be_read_and_then_it_can(demo: Path, weights: Path, tmp_path: Path) -> None:
     data = plan_training(heads_config(demo, tmp_path)).parts["validation"]
     gone = replace(data, sources=tuple(replace(one, pixels=RunPixels(str(tmp_path / "gone"))) for one in data.sources))
     with pytest.raises(ConfigError, match=r"None of the \d+ images of chosen could be read: .*gone"):
         kept_inputs({"chosen": gone}, weights, tmp_path / "kept", workers=1)
+    (tmp_path / "gone").symlink_to(demo / DET)  # put back
+    there = replace(gone, sources=tuple(one for one in gone.sources if len(one.names) == 10))
+    assert not kept_inputs({"chosen": there}, weights, tmp_path / "kept", workers=1)["chosen"].lost
+
+
+def test_members_share_the_width(demo: Path, weights: Path, tmp_path: Path) -> None:
+    config = heads_config(demo, tmp_path)
+    uneven = config.model_copy(update={"network_options": SMALL | {"hidden": MEMBERS + 1}})
+    with pytest.raises(ConfigError, match=f"give a multiple of {MEMBERS}"):
+        train_heads(uneven, weights, tmp_path / "kept", workers=1)
+    assert not (tmp_path / "heads").exists() and not (tmp_path / "kept").exists()
 
 
 def test_a_head_learns_from_the_images_that_have_a_label(tmp_path: Path) -> None:
