@@ -64,8 +64,8 @@ MEASURES = ("ssim", "vsi", "lpips_alex")
 STEPS = ("label", "train", "tune", "heads", "compare", "ship")
 
 
-def main() -> None:
-    """Go through the steps."""
+def asked_for() -> argparse.Namespace:
+    """Return what the command line asks for; ends with one line where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder for runs and trainings")
     parser.add_argument("--photographs", type=Path, required=True, help="folder with imagenet/, coco/, zoo.yaml ...")
@@ -73,9 +73,17 @@ def main() -> None:
     parser.add_argument("--groups", type=int, nargs="+", default=range(GROUPS), help="groups of photographs to label")
     parser.add_argument("--half", action="store_true", help="label 25 degradations of each photograph, not 50")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], dest="settings", help="field of the training as key=value")
+    parser.add_argument("--set", action="append", default=[], dest="settings", help="field of train and tune as key=value")
     parser.add_argument("--beside", nargs="+", default=[], help="further trainings in WORK/trainings to compare")
     asked = parser.parse_args()
+    if asked.settings and not {"train", "tune"} & set(asked.steps):
+        parser.error("--set is of the steps train and tune: the fields of heads are in this script.")
+    return asked
+
+
+def main() -> None:
+    """Go through the steps."""
+    asked = asked_for()
     work, photographs = asked.work.resolve(), asked.photographs.resolve()
     if "label" in asked.steps:
         for group in asked.groups:
@@ -94,7 +102,7 @@ def main() -> None:
         train(*TUNING, f"weights={best_file(training.with_name('miqa_small_frozen'))}")
     if "heads" in asked.steps:
         fields = {"runs": [str(run) for run in runs], "out": str(training.parent)}
-        config = load_config(settings=[*HEADS, *asked.settings], fields=fields)
+        config = load_config(settings=HEADS, fields=fields)
         train_heads(config, best_file(training.with_name("miqa_small_tuned")), work / "heads", workers=asked.workers)
     if "compare" in asked.steps:
         others = [training.parent / name for name in asked.beside]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from machine_iqa.networks.miqa_small import MiqaSmall
 from machine_iqa.training.config import load_config
-from pipelines.quality.__main__ import HEADS, LICENCE, TRAINING, TUNING, WEIGHTS
+from pipelines.quality.__main__ import HEADS, LICENCE, TRAINING, TUNING, WEIGHTS, asked_for
 from pipelines.quality.heads import MEMBERS
 
 
@@ -26,3 +29,15 @@ def test_the_third_has_the_outputs_of_the_others_and_heads_of_equal_members(tmp_
     assert (third.name, third.outputs, third.network) == ("miqa_small", first.outputs, first.network)
     assert (third.licence, third.version) == (first.licence, first.version)
     assert third.network_options["hidden"] % MEMBERS == 0
+
+
+def test_a_setting_that_no_step_would_use_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["quality", "work", "--photographs", "photographs", "--set", "epochs=3", "--steps"]
+    monkeypatch.setattr(sys, "argv", [*line, "heads", "compare"])
+    with pytest.raises(SystemExit):
+        asked_for()
+    assert "--set is of the steps train and tune" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*line, "tune", "heads"])
+    assert asked_for().settings == ["epochs=3"]
